@@ -1,0 +1,1 @@
+"""Reverse-mode differentiation at compile time: the engine, the rule table and the pass."""
