@@ -106,6 +106,7 @@ def train_only(model: nn.Module, run: Run) -> list[nn.Parameter]:
 
 def _clear_channels_from(kept: int) -> Callable[[Tensor], None]:
     def clear(parameter: Tensor) -> None:
+        assert parameter.grad is not None
         parameter.grad[:, kept:].zero_()
 
     return clear
@@ -144,7 +145,7 @@ def _stepper(
     memory_format: str,
 ) -> tuple[Callable[[], Tensor], nn.Module]:
     # The conversion keeps the parameter objects, so that the optimizer still refers to them.
-    model.to(memory_format=FORMATS[memory_format])
+    model.to(memory_format=FORMATS[memory_format])  # pyright: ignore[reportCallIssue]
     placed = [
         x.contiguous(memory_format=FORMATS[memory_format]) if x.dim() == 4 else x for x in inputs
     ]
@@ -160,7 +161,7 @@ def _stepper(
 
 
 def time_in_turns(steps: dict[str, Callable[[], object]], count: int) -> dict[str, list[float]]:
-    """Milliseconds of `count` calls of each step, taken in turns so that all share the machine's moods."""
+    """Milliseconds of `count` calls of each step, in turns, so that all meet the same load."""
     for step in steps.values():
         for _ in range(WARMUP_STEPS):
             step()
@@ -195,8 +196,11 @@ def main() -> None:
         times = time_in_turns({key: baseline.step}, options.steps)[key]
         tried = ", ".join(f"{k} {v:.1f}" for k, v in baseline.milliseconds.items())
         print(f"{key}: {baseline.name}")
-        print(f"    {baseline.memory_format}: median {statistics.median(times):.1f} ms, "
-              f"min {min(times):.1f} ms (when choosing: {tried})", flush=True)
+        print(
+            f"    {baseline.memory_format}: median {statistics.median(times):.1f} ms, "
+            f"min {min(times):.1f} ms (when choosing: {tried})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ the operand or property and says what it should have been.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite, isnan
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -21,7 +23,7 @@ from pock_ir.types import DType, Tensor, dtype_of, is_supported_element, tensor
 
 Shape = tuple[int, ...]
 
-KINDS = {
+KINDS: Mapping[str, Callable[[DType], bool]] = {
     "float": lambda dtype: dtype.is_float,
     "number": lambda dtype: dtype.name != "i1",
     "i1": lambda dtype: dtype.name == "i1",
@@ -36,12 +38,10 @@ def checked_tensor(type: Attribute, what: str, kind: str = "any") -> Tensor:
     """`type` as a static tensor type with a supported element type of `kind`."""
     if not isinstance(type, TensorType):
         raise VerifyException(f"{what} should be a tensor, not {type}")
-    checked: Tensor = type
+    checked = cast(Tensor, type)
     element = checked.element_type
     require(is_supported_element(element), f"{what} has unsupported element type {element}")
-    require(
-        KINDS[kind](dtype_of(element)), f"{what} should have {kind} elements, not {element}"
-    )
+    require(KINDS[kind](dtype_of(element)), f"{what} should have {kind} elements, not {element}")
     if any(dim < 0 for dim in checked.get_shape()):
         raise VerifyException(f"{what} should have a static shape, not {checked}")
     return checked
@@ -92,7 +92,7 @@ def axes_of(attr: Attribute, rank: int, what: str = "axes") -> Shape:
     axes = ints(attr)
     for axis in axes:
         require(0 <= axis < rank, f"{what}: {axis} is out of range for rank {rank}")
-    ascending = all(a < b for a, b in zip(axes, axes[1:], strict=False))
+    ascending = all(a < b for a, b in pairwise(axes))
     require(ascending, f"{what} should be distinct and ascending, not {list(axes)}")
     return axes
 
@@ -127,9 +127,7 @@ def one_of(attr: Attribute, choices: Sequence[str], what: str) -> str:
     return word
 
 
-def between(
-    attr: Attribute, least: float, most: float, what: str, open_end: bool = False
-) -> float:
+def between(attr: Attribute, least: float, most: float, what: str, open_end: bool = False) -> float:
     """A number in [least, most], or in [least, most) with `open_end`."""
     value = number(attr)
     inside = least <= value < most if open_end else least <= value <= most
@@ -151,10 +149,20 @@ def expect_fit(value: float, dtype: DType, what: str) -> None:
     require(_fits(value, dtype), f"{what} {value} does not fit {dtype.name}")
 
 
+def _float_info(dtype: DType) -> Any:
+    return cast(Any, ml_dtypes).finfo(dtype.numpy)
+
+
+def largest_exact_integer(dtype: DType) -> int:
+    """The n up to which every integer 0..n can be stored as `dtype`."""
+    if dtype.is_float:
+        return 2 ** (int(_float_info(dtype).nmant) + 1)
+    return 1 if dtype.name == "i1" else int(np.iinfo(dtype.numpy).max)
+
+
 def _fits(value: float, dtype: DType) -> bool:
     if dtype.is_float:
-        limit = float(ml_dtypes.finfo(dtype.numpy).max)
-        return isnan(value) or abs(value) in (float("inf"),) or abs(value) <= limit
+        return not isfinite(value) or abs(value) <= float(_float_info(dtype).max)
     if not isfinite(value) or value != int(value):
         return False
     if dtype.name == "i1":

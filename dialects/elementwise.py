@@ -7,7 +7,7 @@ every other op propagates NaN. Nothing is promoted: `nn.cast` is explicit. Integ
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from math import floor, pi, sqrt
 from typing import ClassVar
 
@@ -16,13 +16,7 @@ from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, operand_def, result_def
 
 from pock_ir import scalar
-from pock_ir.dialects.checks import (
-    expect_fit,
-    expect_shape,
-    expect_type,
-    one_of,
-    operand_type,
-)
+from pock_ir.dialects.checks import expect_fit, expect_shape, expect_type, one_of, operand_type
 from pock_ir.dialects.fields import number_property, text_property
 from pock_ir.op import PockOp, number, require, text
 from pock_ir.scalar import Expr, arg
@@ -62,22 +56,20 @@ class ElementwiseOp(PockOp):
 
     def flops(self) -> int:
         """One per arithmetic operation or function of the body; comparisons count nothing."""
-        return num_elements(self.results[0]) * sum(node.op in ARITHMETIC for node in nodes(self))
+        operations = sum(node.op in ARITHMETIC for node in _nodes(self.body()))
+        return num_elements(self.results[0]) * operations
 
 
-def nodes(op: ElementwiseOp) -> Iterator[Expr]:
-    """Each distinct node of the body of `op` once, operands before users."""
-    seen: set[int] = set()
-
-    def visit(node: Expr) -> Iterator[Expr]:
-        if id(node) in seen:
-            return
-        seen.add(id(node))
-        for child in node.args:
-            yield from visit(child)
-        yield node
-
-    yield from visit(op.body())
+def _nodes(expression: Expr) -> Collection[Expr]:
+    """Each distinct node of `expression` once; a node that is shared is computed once."""
+    found: dict[Expr, None] = {}
+    pending = [expression]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found[node] = None
+            pending.extend(node.args)
+    return found.keys()
 
 
 class UnaryOp(ElementwiseOp):
@@ -254,11 +246,6 @@ class HardSwishOp(UnaryOp):
         return args[0] * _relu6_of_shifted(args[0]) * (1.0 / 6.0)
 
 
-def gelu_tanh_argument(x: Expr) -> Expr:
-    """sqrt(2/pi) (x + 0.044715 x^3), of which the approximate GELU takes the tanh."""
-    return sqrt(2.0 / pi) * (x + 0.044715 * (x * x * x))
-
-
 @irdl_op_definition
 class GeluOp(UnaryOp):
     """x Phi(x), the Gaussian error linear unit.
@@ -278,7 +265,7 @@ class GeluOp(UnaryOp):
         x = args[0]
         if text(self.approximation) == "none":
             return 0.5 * x * (1.0 + scalar.erf(x * sqrt(0.5)))
-        return 0.5 * x * (1.0 + scalar.tanh(gelu_tanh_argument(x)))
+        return 0.5 * x * (1.0 + scalar.tanh(sqrt(2.0 / pi) * (x + 0.044715 * (x * x * x))))
 
 
 @irdl_op_definition
@@ -318,9 +305,7 @@ class PowerOp(UnaryOp):
     def infer(self) -> Sequence[Attribute]:
         exponent = number(self.exponent)
         fits = 0.0 < abs(exponent) <= LARGEST_POWER
-        require(
-            fits, f"exponent should be nonzero and at most {LARGEST_POWER:g}, not {exponent}"
-        )
+        require(fits, f"exponent should be nonzero and at most {LARGEST_POWER:g}, not {exponent}")
         return super().infer()
 
     def scalar(self, *args: Expr) -> Expr:

@@ -11,18 +11,20 @@ a wrong offset or a wrong order shows as a wrong number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
 from xdsl.dialects.builtin import (
+    DenseArrayBase,
     FlatSymbolRefAttrConstr,
     MemRefType,
     ModuleOp,
     StringAttr,
+    SymbolNameConstraint,
     SymbolRefAttr,
     TensorType,
     i8,
+    i32,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
@@ -51,7 +53,7 @@ from xdsl.utils.exceptions import VerifyException
 from pock_ir.dialects import kern
 from pock_ir.dialects.checks import counted, one_of
 from pock_ir.dialects.fields import integer_property, integers_property, text_property
-from pock_ir.op import PockOp, attribute, integer, ints, require, text
+from pock_ir.op import PockOp, attribute, integer, ints, require
 from pock_ir.types import Array, Tensor, dtype_of, num_bytes, shape_of, tensor
 
 Memory: TypeAlias = MemRefType[Attribute]
@@ -115,7 +117,7 @@ class ObjectOp(IRDLOperation):
     """
 
     name = "mem.object"
-    sym_name = prop_def(StringAttr)
+    sym_name = prop_def(SymbolNameConstraint())
     label = text_property()
     kind = text_property()
     region = text_property()
@@ -148,7 +150,7 @@ class KernelOp(IRDLOperation):
     """
 
     name = "mem.kernel"
-    sym_name = prop_def(StringAttr)
+    sym_name = prop_def(SymbolNameConstraint())
     scratch_bytes = integer_property()
     parts = integer_property()
     body = region_def("single_block")
@@ -221,7 +223,7 @@ class BufferOp(PockOp):
 
 @irdl_op_definition
 class ViewOp(PockOp):
-    """The tensor of `type` that begins at byte `offset` of `region`.
+    """The tensor of `type` that begins at byte `offset` of `region`, a dense buffer of any type.
 
     buffer, content: which piece of the arena it is a view of, for checks and reports; a piece
     keeps its number when it is used under several types. -1 and "" outside of the arena.
@@ -237,16 +239,15 @@ class ViewOp(PockOp):
 
     def infer(self) -> Sequence[Attribute]:
         region = _static_memory(self.region.type, "region")
-        require(region.element_type == i8, f"region should be bytes, not {region}")
         begin = integer(self.offset)
         end = begin + memory_bytes(_static_memory(self.type, "type"))
         size = memory_bytes(region)
-        require(0 <= begin and end <= size, f"bytes {begin} to {end} are not within {size}")
+        require(begin >= 0 and end <= size, f"bytes {begin} to {end} are not within {size}")
         return [self.type]
 
     def evaluate(self, *args: Array) -> Array:
         begin, type = integer(self.offset), tensor_of(self.type)
-        piece = args[0][begin : begin + num_bytes(type)]
+        piece = args[0].reshape(-1).view(np.int8)[begin : begin + num_bytes(type)]
         return piece.view(dtype_of(type).numpy).reshape(shape_of(type))
 
 
@@ -333,8 +334,6 @@ class CallOp(PockOp):
 
 
 def _segments(sizes: Sequence[int]) -> Attribute:
-    from xdsl.dialects.builtin import DenseArrayBase, i32
-
     return DenseArrayBase.from_list(i32, list(sizes))
 
 
@@ -348,14 +347,6 @@ def kernels(module: ModuleOp) -> list[KernelOp]:
     return [op for op in module.ops if isinstance(op, KernelOp)]
 
 
-def region_bytes(module: ModuleOp, region: str) -> int:
-    """The bytes that the objects of `region` take, up to the end of the last one."""
-    ends = [
-        integer(op.offset) + op.bytes for op in objects(module) if text(op.region) == region
-    ]
-    return max(ends, default=0)
-
-
 def place_of(value: SSAValue) -> tuple[SSAValue, int]:
     """The region or caller's buffer that `value` lies in, and at which byte."""
     owner: Operation | Block = value.owner
@@ -364,7 +355,3 @@ def place_of(value: SSAValue) -> tuple[SSAValue, int]:
         return region, offset + integer(owner.offset)
     return value, 0
 
-
-def elements(type: Attribute) -> int:
-    """The number of elements of a buffer."""
-    return prod(cast(Memory, type).get_shape())

@@ -9,7 +9,6 @@ import numpy as np
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, TensorType, f64, i64
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, var_operand_def
-from xdsl.traits import ConstantLike, Pure
 
 from pock_ir.dialects.checks import (
     axes_of,
@@ -18,6 +17,7 @@ from pock_ir.dialects.checks import (
     counted,
     expect_fit,
     expect_same_element,
+    largest_exact_integer,
     operand_shape,
     operand_type,
     sizes_of,
@@ -34,8 +34,14 @@ class MovesData(PockOp):
         return 0
 
 
+class LiteralOp(MovesData):
+    """An op without operands: xDSL refuses the word in its format, the text is the same."""
+
+    assembly_format = "attr-dict `:` `(` `)` `->` type(results)"
+
+
 @irdl_op_definition
-class ConstantOp(MovesData):
+class ConstantOp(LiteralOp):
     """A tensor of `type` whose elements are all `value`.
 
     value: a float (f64 or the element type) for floats, an integer (i64 or the element type) for
@@ -71,7 +77,7 @@ class ConstantOp(MovesData):
 
 
 @irdl_op_definition
-class IotaOp(MovesData):
+class IotaOp(LiteralOp):
     """A tensor of `type` whose elements are their own index along `axis`.
 
     Any float or integer elements; refused if the last index is not exact in the element type.
@@ -87,9 +93,8 @@ class IotaOp(MovesData):
         shape = shape_of(wanted)
         axis = axis_of(self.axis, len(shape))
         dtype = dtype_of(wanted)
-        last = max(shape[axis] - 1, 0)
-        exact = last <= 2**63 and int(np.array(last).astype(dtype.numpy)) == last
-        require(exact, f"index {last} is not exact in {dtype.name}")
+        last = shape[axis] - 1
+        require(last <= largest_exact_integer(dtype), f"index {last} is not exact in {dtype.name}")
         return [wanted]
 
     def evaluate(self, *args: Array) -> Array:
@@ -116,7 +121,8 @@ class BroadcastOp(MovesData):
         shape = sizes_of(self.shape, "shape")
         axes = axes_of(self.axes, len(shape))
         require(
-            len(axes) == len(shape_of(x)), f"axes should name {len(shape_of(x))} axes, not {len(axes)}"
+            len(axes) == len(shape_of(x)),
+            f"axes should name {len(shape_of(x))} axes, not {len(axes)}",
         )
         kept = tuple(shape[axis] for axis in axes)
         require(kept == shape_of(x), f"axes pick shape {list(kept)}, but x has {list(shape_of(x))}")

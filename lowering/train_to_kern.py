@@ -5,21 +5,24 @@ of its own only where it has to be in memory, because a reader cannot absorb it.
 update overwrites its weight and its state.
 
 before:
-    builtin.module attributes {pock.name = "net", pock.level = "train"} {
+    builtin.module attributes {pock.level = "train", pock.target = "reference"} {
       func.func @f(%x: tensor<2x3xf32>, %b: tensor<3xf32>) -> tensor<2x3xf32> {
-        %r = nn.broadcast %b {shape = array<i64: 2, 3>, axes = array<i64: 1>} : (tensor<3xf32>) -> tensor<2x3xf32>
+        %r = nn.broadcast %b {shape = array<i64: 2, 3>, axes = array<i64: 1>} : (tensor<3xf32>)
+            -> tensor<2x3xf32>
         %y = nn.add %x, %r : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
         func.return %y : tensor<2x3xf32>
       }
     }
 after:
-    builtin.module attributes {pock.name = "net", pock.level = "kern"} {
+    builtin.module attributes {pock.level = "kern", pock.target = "reference"} {
       func.func @f(%x: tensor<2x3xf32>, %b: tensor<3xf32>) -> tensor<2x3xf32> {
-        %y = kern.call %x, %b {kernel = "", updates = array<i64: -1>, reuses = array<i64: -1>} : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32> {
-        ^bb0(%p: tensor<2x3xf32>, %q: tensor<3xf32>):
-          %r = nn.broadcast %q {shape = array<i64: 2, 3>, axes = array<i64: 1>} : (tensor<3xf32>) -> tensor<2x3xf32>
-          %s = nn.add %p, %r : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
-          kern.yield %s : tensor<2x3xf32>
+        %y = kern.call %x, %b {kernel = "", updates = array<i64: -1>, reuses = array<i64: -1>} :
+            (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32> {
+        ^bb0(%0: tensor<2x3xf32>, %1: tensor<3xf32>):
+          %r = nn.broadcast %1 {shape = array<i64: 2, 3>, axes = array<i64: 1>} :
+              (tensor<3xf32>) -> tensor<2x3xf32>
+          %y_1 = nn.add %0, %r : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+          kern.yield %y_1 : tensor<2x3xf32>
         }
         func.return %y : tensor<2x3xf32>
       }
@@ -42,11 +45,9 @@ from pock_ir.dialects.elementwise import ElementwiseOp
 from pock_ir.dialects.kern import NONE, CallOp, YieldOp
 from pock_ir.dialects.optimizer import AdamOp, MomentumOp, SgdOp
 from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
-from pock_ir.dialects.shape import BroadcastOp, ConstantOp, IotaOp, ReshapeOp
+from pock_ir.dialects.shape import BroadcastOp, ReshapeOp
 from pock_ir.op import PockOp
-
-GENERATORS: tuple[type[Operation], ...] = (ConstantOp, IotaOp, BroadcastOp)
-"""Ops that a reader can compute again for each element, at no cost and without memory."""
+from pock_ir.passes.pointwise import GENERATORS
 
 ABSORBERS: tuple[type[Operation], ...] = (
     ElementwiseOp,
@@ -57,10 +58,10 @@ ABSORBERS: tuple[type[Operation], ...] = (
 )
 """Ops that read each element at one place of their loops, where it can be generated."""
 
-UPDATED: Mapping[type[Operation], tuple[int, ...]] = {
-    SgdOp: (0,),
-    MomentumOp: (0, 2),
-    AdamOp: (0, 2, 3),
+UPDATED: Mapping[type[Operation], tuple[str, ...]] = {
+    SgdOp: ("w",),
+    MomentumOp: ("w", "buf"),
+    AdamOp: ("w", "m", "v"),
 }
 """For each result of an optimizer op the operand that it overwrites."""
 
@@ -108,7 +109,7 @@ def _updates(op: Operation, body: _Body) -> list[int]:
     """The call's operands that `op` overwrites; each at most once, as each is one memory."""
     updates = [NONE] * len(op.results)
     for result, operand in enumerate(UPDATED.get(type(op), ())):
-        index = body.index(op.operands[operand])
+        index = body.index(getattr(op, operand))
         if index not in updates:
             updates[result] = index
     return updates

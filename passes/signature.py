@@ -63,21 +63,27 @@ def return_of(function: FuncOp) -> ReturnOp:
     return last
 
 
-def append_argument(function: FuncOp, type: Attribute, attributes: Attributes) -> BlockArgument:
-    """Add an argument behind the last one and return its value."""
-    entries = [*argument_attributes(function), attributes]
+def append_arguments(
+    function: FuncOp, arguments: Sequence[tuple[Attribute, Attributes]]
+) -> list[BlockArgument]:
+    """Add arguments of these types and attributes behind the last one; return their values.
+
+    Add many at once: each call costs a time linear in the number of all arguments.
+    """
+    entries = [*argument_attributes(function), *(attributes for _, attributes in arguments)]
     block = function.body.block
-    value = block.insert_arg(type, len(block.args))
-    name = name_of(attributes)
-    value.name_hint = name if SSAValue.is_valid_name(name) else kind_of(attributes)
+    values: list[BlockArgument] = []
+    for type, attributes in arguments:
+        value = block.insert_arg(type, len(block.args))
+        name = name_of(attributes)
+        value.name_hint = name if SSAValue.is_valid_name(name) else kind_of(attributes)
+        values.append(value)
     function.update_function_type()
     set_argument_attributes(function, entries)
-    return value
+    return values
 
 
-def replace_results(
-    function: FuncOp, results: Sequence[tuple[SSAValue, Attributes]]
-) -> None:
+def replace_results(function: FuncOp, results: Sequence[tuple[SSAValue, Attributes]]) -> None:
     """Let the function return these values, with these attributes."""
     values = [value for value, _ in results]
     old = return_of(function)

@@ -7,7 +7,6 @@ slice `[begin, begin + size)` of one axis of the stored tensor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, UnitAttr, i64
 from xdsl.ir import Attribute, SSAValue
@@ -68,7 +67,7 @@ def trained_slice(mark: Attribute, type: Tensor) -> TrainedSlice | None:
         raise ValueError("it should be a unit attribute or {axis, begin, size}")
     if not all(isinstance(entry, IntegerAttr) for entry in mark.data.values()):
         raise ValueError("axis, begin and size should be integers")
-    part = TrainedSlice(*(integer(cast(Attribute, mark.data[key])) for key in _KEYS))
+    part = TrainedSlice(*(integer(mark.data[key]) for key in _KEYS))
     _check(part, shape_of(type))
     return None if part.size == shape_of(type)[part.axis] else part
 

@@ -16,9 +16,11 @@ import cffi
 import numpy as np
 
 from pock_ir.diagnostics import Diagnostic, PockError
+from pock_ir.targets.c.program.blob import HEADER_BYTES
 from pock_ir.targets.c.program.header import public_ports
 from pock_ir.targets.c.program.images import framework_array
 from pock_ir.targets.c.program.layout import Entry, Port, ProgramLayout
+from pock_ir.targets.c.program.safetensors import export_bytes
 from pock_ir.types import Array
 
 
@@ -104,20 +106,21 @@ class Session:
         if entry is None:
             raise PockError(f"the program was compiled without {name}")
         ports = public_ports(entry)
-        inputs = self._inputs(entry, ports, values)
-        results = {p.name: np.zeros(p.spec.shape, p.spec.dtype.numpy) for p in ports if p.is_result}
-        arrays = {**inputs, **results}
-        arguments = [self._pointer(f"{p.spec.dtype.c} *", arrays[p.name]) for p in ports]
+        inputs = iter(self._inputs(entry, ports, values))
+        arrays = [_empty(port) if port.is_result else next(inputs) for port in ports]
+        arguments = [self._pointer("void *", array) for array in arrays]
         self._check(self._call(name, self._context, *arguments))
-        losses = [float(results.pop(p.name)) for p in ports if p.kind == "loss"]
-        return Results(losses[0] if losses else None, results)
+        results = [(p, a) for p, a in zip(ports, arrays, strict=True) if p.is_result]
+        losses = [float(array) for port, array in results if port.kind == "loss"]
+        named = {port.name: array for port, array in results if port.kind != "loss"}
+        return Results(losses[0] if losses else None, named)
 
-    def _inputs(self, entry: Entry, ports: Sequence[Port], values: Sequence[Any]) -> dict[str, Array]:
+    def _inputs(self, entry: Entry, ports: Sequence[Port], values: Sequence[Any]) -> list[Array]:
         wanted = [port for port in ports if not port.is_result]
         if len(values) != len(wanted):
             names = ", ".join(port.name for port in wanted)
             raise PockError(f"{entry.name} takes {len(wanted)} arrays ({names}), not {len(values)}")
-        return {p.name: _fitting(p, value) for p, value in zip(wanted, values, strict=True)}
+        return [_fitting(p, value) for p, value in zip(wanted, values, strict=True)]
 
     @property
     def learning_rate(self) -> float:
@@ -146,7 +149,7 @@ class Session:
 
     def save(self) -> bytes:
         """The state as an image; `load` continues from it bit for bit."""
-        return self._filled("save", self._constant("IMAGE_BYTES"))
+        return self._filled("save", HEADER_BYTES + self.layout.state_bytes)
 
     def load(self, image: bytes) -> None:
         """Load a state image. Raises PockError, and changes nothing, if it does not fit."""
@@ -154,7 +157,7 @@ class Session:
 
     def export(self) -> bytes:
         """Trained parameters and statistics as the bytes of a .safetensors file."""
-        return self._filled("export", self._constant("EXPORT_BYTES"))
+        return self._filled("export", export_bytes(self.layout))
 
     def arrays(self) -> dict[str, Array]:
         """Every object of the state, in the framework's layout, by name."""
@@ -164,16 +167,6 @@ class Session:
         buffer = np.zeros(size, np.uint8)
         self._check(self._call(function, self._context, self._pointer("void *", buffer), size))
         return buffer.tobytes()
-
-    def _constant(self, name: str) -> int:
-        from pock_ir.targets.c.program.blob import HEADER_BYTES
-        from pock_ir.targets.c.program.safetensors import export_bytes
-
-        sizes = {
-            "IMAGE_BYTES": HEADER_BYTES + self.layout.state_bytes,
-            "EXPORT_BYTES": export_bytes(self.layout),
-        }
-        return sizes[name]
 
     def _call(self, function: str, *arguments: Any) -> Any:
         return getattr(self._library, f"{self.layout.name}_{function}")(*arguments)
@@ -185,6 +178,10 @@ class Session:
         if status != 0:
             reason = self._ffi.string(self._call("status_text", status)).decode()
             raise PockError(f"the program refused: {reason}")
+
+
+def _empty(port: Port) -> Array:
+    return np.zeros(port.spec.shape, port.spec.dtype.numpy)
 
 
 def _fitting(port: Port, value: Any) -> Array:

@@ -7,7 +7,7 @@ MLIR is more lenient in both; pock writes neither.
 from xdsl.ir import Block, BlockArgument, Operation, Region, SSAValue
 
 from pock_ir.diagnostics import DiagnosticCollector, quote
-from pock_ir.location import location_of
+from pock_ir.location import location_of, name_of
 
 MAX_REPORTED = 20
 """How many misplaced uses one check reports; more of them say nothing new."""
@@ -32,7 +32,7 @@ def check_dominance(module: Operation) -> None:
 
 def _describe(op: Operation, index: int, value: SSAValue) -> str:
     name = f" {quote('%' + value.name_hint)}" if value.name_hint else ""
-    return f"{op.name} uses a value that is not defined there: operand {index}{name}"
+    return f"{name_of(op)} uses a value that is not defined there: operand {index}{name}"
 
 
 class _Checker:

@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import (
     NoneAttr,
     StringAttr,
     UnknownLoc,
+    UnregisteredOp,
 )
 from xdsl.ir import Attribute, Operation
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
@@ -45,6 +46,11 @@ def describe_location(location: Attribute) -> str | None:
             return next(filter(None, map(describe_location, _parts(location))), None)
         case _:
             return None
+
+
+def name_of(op: Operation) -> str:
+    """The name of `op` as it stands in text; xDSL calls all unregistered ops the same."""
+    return op.op_name.data if isinstance(op, UnregisteredOp) else op.name
 
 
 def location_of(op: Operation) -> str | None:

@@ -112,10 +112,10 @@ class PockOp(IRDLOperation, ABC):
             regions=list(regions),
         )
         try:
-            types = op.inferred()
-        except VerifyException:
+            types = op.infer()
+        except VerifyException as error:
             op.drop_all_references()
-            raise
+            raise VerifyException(f"{cls.name}: {error}") from error
         op.results = SSAValues(OpResult(t, op, i) for i, t in enumerate(types))
         if location is not None:
             op.location = location
@@ -136,20 +136,13 @@ class PockOp(IRDLOperation, ABC):
         """Floating-point operations of one execution; one per result element unless overridden."""
         return sum(num_elements(cast(Tensor, result.type)) for result in self.results)
 
-    def inferred(self) -> Sequence[Attribute]:
-        """What `infer` returns; its VerifyException then also names the op."""
-        try:
-            return self.infer()
-        except VerifyException as error:
-            raise VerifyException(f"{self.name}: {error}") from error
-
     def verify_(self) -> None:
-        expected = tuple(self.inferred())
+        expected = tuple(self.infer())
         actual = tuple(result.type for result in self.results)
         if expected != actual:
             wanted = ", ".join(map(str, expected))
             found = ", ".join(map(str, actual))
-            raise VerifyException(f"{self.name}: result types should be ({wanted}), not ({found})")
+            raise VerifyException(f"result types should be ({wanted}), not ({found})")
 
 
 def require(condition: bool, message: str) -> None:

@@ -46,8 +46,20 @@ def read_module(
     Raises PockError as `parse_module` does, and if the file is missing, unreadable, not a
     regular file, too large, binary, or not UTF-8.
     """
+    return parse_module(ctx, read_text(path, limits), os.fspath(path), limits)
+
+
+def read_text(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> str:
+    """The text of the file at `path`, unparsed. Raises PockError as `read_module` does for it."""
     name = os.fspath(path)
-    return parse_module(ctx, _decode(_read(name, limits), name), name, limits)
+    return _decode(_read(name, limits), name)
+
+
+def decode_text(content: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> str:
+    """IR text from bytes that did not come from a file. Raises PockError as `read_module`."""
+    if len(content) > limits.characters:
+        raise _error(name, f"longer than {limits.characters} bytes")
+    return _decode(content, name)
 
 
 def print_module(module: Operation, *, locations: bool = False, generic: bool = False) -> str:

@@ -11,8 +11,9 @@ as it was before the failing pass, with the `pock-opt` command that replays it o
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +26,7 @@ from xdsl.utils.exceptions import VerifyException
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.dominance import check_dominance
 from pock_ir.parse import print_module
+from pock_ir.registry import pass_text
 
 LEVEL_ATTRIBUTE = "pock.level"
 
@@ -153,9 +155,7 @@ class Pipeline:
         return names.index(name)
 
 
-def _run_step(
-    ctx: Context, module: ModuleOp, step: Step, observers: Sequence[Observer]
-) -> None:
+def _run_step(ctx: Context, module: ModuleOp, step: Step, observers: Sequence[Observer]) -> None:
     for observer in observers:
         observer.before(step, module)
     step.action.apply(ctx, module)
@@ -163,11 +163,6 @@ def _run_step(
         module.attributes[LEVEL_ATTRIBUTE] = StringAttr(step.stage.level)
     for observer in observers:
         observer.after(step, module)
-
-
-def pass_text(passes: Iterable[ModulePass]) -> str:
-    """The text of passes for `pock-opt -p`, options included."""
-    return ",".join(str(action.pipeline_pass_spec()) for action in passes)
 
 
 def write_reproducer(path: Path, ctx: Context, start: ModuleOp, steps: Sequence[Step]) -> None:
@@ -182,9 +177,9 @@ def write_reproducer(path: Path, ctx: Context, start: ModuleOp, steps: Sequence[
         remaining = [steps[-1]]
     except (PockError, VerifyException, ValueError, KeyError):
         module = start
-    command = pass_text(step.action for step in remaining)
+    command = shlex.quote(pass_text(step.action for step in remaining))
     text = print_module(module, locations=True)
-    path.write_text(f"// pock-opt {path.name} -p '{command}'\n{text}\n", encoding="utf-8")
+    path.write_text(f"// pock-opt {path.name} -p {command}\n{text}\n", encoding="utf-8")
 
 
 class VerifyEach(Observer):

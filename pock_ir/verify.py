@@ -7,7 +7,7 @@ from xdsl.ir import Operation
 from pock_ir.compat import linear_symbol_lookup
 from pock_ir.diagnostics import DiagnosticCollector
 from pock_ir.dominance import MAX_REPORTED, check_dominance
-from pock_ir.location import location_of
+from pock_ir.location import location_of, name_of
 
 
 def verify_module(module: Operation) -> None:
@@ -28,9 +28,11 @@ def verify_module(module: Operation) -> None:
 def explain(error: Exception) -> str:
     """One line of text for an exception that xDSL raised about its input."""
     text = " ".join(str(error).split())
-    if type(error).__module__ == "xdsl.utils.exceptions":
-        return text or type(error).__name__
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    kind = type(error).__name__
+    is_sentence = isinstance(error, ValueError) or type(error).__module__ == "xdsl.utils.exceptions"
+    if not text or is_sentence:
+        return text or kind
+    return f"{kind}: {text}"
 
 
 def _locate(module: Operation) -> DiagnosticCollector:
@@ -38,7 +40,7 @@ def _locate(module: Operation) -> DiagnosticCollector:
     for verify in (_verify_own, _verify_shallow, _verify_empty_blocks):
         errors = DiagnosticCollector()
         for op, error in _failures(module, verify):
-            errors.add(f"{op.name}: {explain(error)}", location_of(op))
+            errors.add(f"{name_of(op)}: {explain(error)}", location_of(op))
             if len(errors.diagnostics) == MAX_REPORTED:
                 break
         if errors:

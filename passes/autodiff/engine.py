@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import UNKNOWN_LOC, LocationAttr
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import InsertPoint
 
@@ -27,7 +28,7 @@ from pock_ir.types import Tensor, dtype_of, shape_of, tensor_type
 
 @dataclass(frozen=True)
 class Request:
-    """A value whose gradient is wanted, wholly or only a slice of it."""
+    """A value whose gradient is wanted. A slice of it only if it is an argument of the block."""
 
     value: SSAValue
     slice: TrainedSlice | None = None
@@ -141,5 +142,5 @@ class _Sweep:
         self.cotangents[value] = cotangent if known is None else emit(AddOp, known, cotangent)
 
 
-def _location(value: SSAValue):
-    return value.owner.location if isinstance(value.owner, Operation) else value.location
+def _location(value: SSAValue) -> LocationAttr:
+    return value.owner.location if isinstance(value.owner, Operation) else UNKNOWN_LOC

@@ -8,7 +8,7 @@ where it is zero. It builds no op for a gradient that is not needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from xdsl.dialects.builtin import LocationAttr
 from xdsl.ir import Operation, SSAValue
@@ -47,8 +47,7 @@ class GradientEmitter(Emitter):
 
 # The op is Any so that a rule can name the op class it is registered for.
 VjpRule: TypeAlias = Callable[[Any, Gradients, Sequence[bool], GradientEmitter], Gradients]
-Transpose: TypeAlias = Callable[[Any, SSAValue, GradientEmitter], SSAValue]
-Partial: TypeAlias = Callable[..., Term]
+Op = TypeVar("Op", bound=PockOp)
 
 VJP: Facet[VjpRule] = Facet("gradient", "pock_ir.passes.autodiff.rules")
 
@@ -68,41 +67,57 @@ def inactive(*op_types: type[PockOp]) -> None:
     VJP.register(*op_types)(rule)
 
 
-def linear(op_type: type[PockOp], *transposes: Transpose) -> None:
-    """The result is linear in each operand, where the others are fixed.
+def linear(
+    op_type: type[Op], transpose: Callable[[Op, SSAValue, GradientEmitter], SSAValue]
+) -> None:
+    """One operand, on which the result depends linearly or through what the op itself keeps.
 
-    forward:  y = f(x0, x1, ...)
-    backward: dx_i = transposes[i](op, dy, emit)
+    forward:  y = f(x)
+    backward: dx = transpose(op, dy, emit)
     """
 
     def rule(
-        op: PockOp, cotangents: Gradients, needed: Sequence[bool], emit: GradientEmitter
+        op: Op, cotangents: Gradients, needed: Sequence[bool], emit: GradientEmitter
     ) -> Gradients:
-        dy = only_first(op, cotangents)
-        pairs = zip(transposes, needed, strict=True)
-        return [transpose(op, dy, emit) if need else None for transpose, need in pairs]
+        return [transpose(op, only_first(op, cotangents), emit)]
 
     VJP.register(op_type)(rule)
 
 
-def elementwise(op_type: type[PockOp], *partials: Partial | None) -> None:
-    """Each result element depends on the operands' elements at the same place.
+def unary(op_type: type[PockOp], slope: Callable[[Term, Term, Term], Term]) -> None:
+    """Each result element depends on the element of x at the same place.
 
-    forward:  y = f(x0, x1, ...)
-    backward: dx_i = partials[i](x0, x1, ..., y, dy), in Term arithmetic
-
-    A partial of None stands for an operand that has no gradient, such as a condition.
+    forward:  y = f(x)
+    backward: dx = slope(x, y, dy), in Term arithmetic
     """
 
     def rule(
         op: PockOp, cotangents: Gradients, needed: Sequence[bool], emit: GradientEmitter
     ) -> Gradients:
         dy = only_first(op, cotangents)
-        terms = [Term(emit, value) for value in (*op.operands, op.results[0], dy)]
-        return [
-            partial(*terms).value if partial is not None and need else None
-            for partial, need in zip(partials, needed, strict=True)
-        ]
+        return values(slope(*terms(emit, op.operands[0], op.results[0], dy)))
+
+    VJP.register(op_type)(rule)
+
+
+BinarySlope: TypeAlias = Callable[[Term, Term, Term, Term], Term]
+
+
+def binary(op_type: type[PockOp], to_lhs: BinarySlope, to_rhs: BinarySlope) -> None:
+    """Each result element depends on the elements of a and b at the same place.
+
+    forward:  y = f(a, b)
+    backward: da = to_lhs(a, b, y, dy);  db = to_rhs(a, b, y, dy), in Term arithmetic
+    """
+
+    def rule(
+        op: PockOp, cotangents: Gradients, needed: Sequence[bool], emit: GradientEmitter
+    ) -> Gradients:
+        dy = only_first(op, cotangents)
+        a, b, y, dz = terms(emit, *op.operands, op.results[0], dy)
+        return values(
+            to_lhs(a, b, y, dz) if needed[0] else None, to_rhs(a, b, y, dz) if needed[1] else None
+        )
 
     VJP.register(op_type)(rule)
 
@@ -124,9 +139,14 @@ def only_first(op: Operation, cotangents: Gradients) -> SSAValue:
     return first
 
 
-def values(*terms: Term | None) -> Gradients:
+def terms(emit: Emitter, *operands: SSAValue) -> list[Term]:
+    """The values as terms."""
+    return [Term(emit, operand) for operand in operands]
+
+
+def values(*results: Term | None) -> Gradients:
     """The values of the terms; None stays None."""
-    return [None if term is None else term.value for term in terms]
+    return [None if term is None else term.value for term in results]
 
 
 def unsupported(op: Operation, reason: str) -> PockError:

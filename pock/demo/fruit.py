@@ -10,9 +10,9 @@ code and its requirement for pandas are not needed.
 import hashlib
 import importlib.util
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 
@@ -120,8 +120,8 @@ def augment(images: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarr
     lefts = rng.integers(0, width - side + 1, count)
     mirrored = rng.integers(0, 2, count).astype(bool)
     out = np.empty((count, side, side, 3), np.uint8)
-    for i, (top, left) in enumerate(zip(tops, lefts)):
-        square = images[i, top : top + side, left : left + side]
+    for i in range(count):
+        square = images[i, tops[i] : tops[i] + side, lefts[i] : lefts[i] + side]
         out[i] = square[:, ::-1] if mirrored[i] else square
     return out
 
@@ -162,9 +162,12 @@ def _decode(path: Path, resolution: int) -> Fruit:
     try:
         from pyarrow import parquet
     except ImportError:
-        raise RuntimeError("reading the fruit photographs needs pyarrow: pip install pyarrow") from None
+        raise RuntimeError(
+            "reading the fruit photographs needs pyarrow: pip install pyarrow"
+        ) from None
     table = parquet.read_table(path, columns=["dataset", "finegrained_cat", "image_data"])
-    rows = list(zip(*(table[name].to_pylist() for name in table.column_names)))
+    columns = (table[name].to_pylist() for name in ("dataset", "finegrained_cat", "image_data"))
+    rows = list(zip(*columns, strict=True))
     return Fruit(*(_decode_split(rows, split, resolution) for split in SPLITS))
 
 
@@ -182,7 +185,9 @@ def _decode_image(data: bytes, resolution: int) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise RuntimeError("decoding the fruit photographs needs Pillow: pip install pillow") from None
+        raise RuntimeError(
+            "decoding the fruit photographs needs Pillow: pip install pillow"
+        ) from None
     image = Image.open(io.BytesIO(data)).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -27,7 +27,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run trains, and its peak learning rate, tuned for each run on held-out train rows."""
+    """What one run trains, and its peak learning rate, tuned for each run on held-out rows."""
 
     name: str
     updates: tuple[Update, ...]
@@ -56,7 +56,7 @@ RECIPE = Recipe(
     # 128 of ImageNet's 224 pixels: a third of the work, and the stride-32 output is still 4x4.
     stored_side=144,
     side=128,
-    # At 8 the activations kept for backward stay small; 16 was no better at equal epochs.
+    # Small, as on a device: the activations kept for the backward pass grow with it.
     batch=8,
     epochs=8,
     seed=0,

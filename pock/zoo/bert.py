@@ -2,7 +2,7 @@
 
 Differences from Hugging Face that change no result: without token types row 0 of their table is
 added to every position, positions are a slice of their table, and the word table has no padding
-row (a masked token gets no gradient anyway). 
+row (a masked token gets no gradient anyway).
 """
 
 from dataclasses import dataclass, replace
@@ -92,7 +92,10 @@ class SelfAttention(nn.Module):
 
 
 class ResidualOutput(nn.Module):
-    """LayerNorm(dropout(dense(x)) + shortcut): f32[N, L, I], f32[N, L, width] -> f32[N, L, width]."""
+    """LayerNorm(dropout(dense(x)) + shortcut).
+
+    x: f32[N, L, inputs]; shortcut: f32[N, L, width].  Returns f32[N, L, width].
+    """
 
     def __init__(self, inputs: int, config: BertConfig):
         super().__init__()

@@ -52,8 +52,8 @@ class SamePadConv2d(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
+    def forward(self, input: Tensor) -> Tensor:
+        x, kernel, stride = input, self.kernel_size[0], self.stride[0]
         top, bottom = same_padding(x.shape[2], kernel, stride)
         left, right = same_padding(x.shape[3], kernel, stride)
         padding = (top, left)
@@ -64,7 +64,7 @@ class SamePadConv2d(nn.Conv2d):
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    # TensorFlow's decay 0.99 is the weight of the old statistics; PyTorch's momentum is that of the new.
+    # TensorFlow's decay 0.99 weighs the old statistics, PyTorch's momentum the new ones.
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 

@@ -73,7 +73,9 @@ class ConvNorm(nn.Module):
         linear: bool = False,
     ):
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
         self.norm = nn.BatchNorm2d(outputs)
         self.activation = nn.Identity() if linear else nn.ReLU6()
 

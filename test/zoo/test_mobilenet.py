@@ -26,7 +26,9 @@ def test_names_and_shapes_are_those_of_torchvision():
     assert shapes["classifier.1.weight"] == (1000, 1280)
 
 
-@pytest.mark.parametrize("channels, rounded", [(11.2, 16), (8.4, 8), (33.6, 32), (112.0, 112), (1.0, 8)])
+@pytest.mark.parametrize(
+    "channels, rounded", [(11.2, 16), (8.4, 8), (33.6, 32), (112.0, 112), (1.0, 8)]
+)
 def test_make_divisible_keeps_nine_tenths(channels, rounded):
     assert mobilenet.make_divisible(channels) == rounded
 

@@ -8,7 +8,11 @@ from pock.zoo import resnet  # noqa: E402
 # The first two are torchvision's counts, the last that of section 4.2 of the paper (0.27 M).
 @pytest.mark.parametrize(
     "make, count",
-    [(resnet.resnet18, 11_689_512), (resnet.resnet50, 25_557_032), (resnet.resnet20_cifar, 269_722)],
+    [
+        (resnet.resnet18, 11_689_512),
+        (resnet.resnet50, 25_557_032),
+        (resnet.resnet20_cifar, 269_722),
+    ],
 )
 def test_parameter_count(make, count):
     assert sum(p.numel() for p in make().parameters()) == count

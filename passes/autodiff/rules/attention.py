@@ -24,7 +24,8 @@ def attention(
     """The weights p are computed again from the kept normalizer, not kept.
 
     forward:  s = scale q k^T + mask;  p = exp(s - log_normalizer);  out = p v
-    backward: dv = p^T dout;  ds = p (dout v^T - sum of dout out);  dq = scale ds k;  dk = scale ds^T q
+    backward: dv = p^T dout;  ds = p (dout v^T - sum of dout out);
+              dq = scale ds k;  dk = scale ds^T q
     """
     dout = only_first(op, cotangents)
     q, k, v, *rest = op.operands

@@ -47,16 +47,19 @@ from pock_ir.passes.autodiff.facet import (
     VJP,
     GradientEmitter,
     Gradients,
-    elementwise,
+    binary,
     inactive,
     linear,
     only_first,
+    terms,
+    unary,
+    values,
 )
 from pock_ir.types import dtype_of
 
 # |x|' = sign x, 0 at 0.
-elementwise(AbsOp, lambda x, y, dy: (x > 0.0).select(dy, (x < 0.0).select(-dy, 0.0)))
-elementwise(AddOp, lambda a, b, y, dy: dy, lambda a, b, y, dy: dy)
+unary(AbsOp, lambda x, y, dy: (x > 0.0).select(dy, (x < 0.0).select(-dy, 0.0)))
+binary(AddOp, lambda a, b, y, dy: dy, lambda a, b, y, dy: dy)
 linear(CastOp, lambda op, dy, emit: emit(CastOp, dy, to=dtype_of(op.x).name))
 
 
@@ -69,19 +72,19 @@ def clamp(
     forward:  y = min(max(x, min), max)
     backward: dx = 0 where y <= min or y >= max, else dy
     """
-    y, dy = Term(emit, op.result), Term(emit, only_first(op, cotangents))
+    y, dy = terms(emit, op.result, only_first(op, cotangents))
     low, high = number(op.min), number(op.max)
     if low != -inf:
         dy = (y <= low).select(0.0, dy)
     if high != inf:
         dy = (y >= high).select(0.0, dy)
-    return [dy.value]
+    return values(dy)
 
 
 inactive(CompareOp)
-elementwise(DivOp, lambda a, b, y, dy: dy / b, lambda a, b, y, dy: -dy * y / b)
-elementwise(ErfOp, lambda x, y, dy: dy * (exp(-square(x)) * (2.0 / sqrt(pi))))
-elementwise(ExpOp, lambda x, y, dy: dy * y)
+binary(DivOp, lambda a, b, y, dy: dy / b, lambda a, b, y, dy: -dy * y / b)
+unary(ErfOp, lambda x, y, dy: dy * (exp(-square(x)) * (2.0 / sqrt(pi))))
+unary(ExpOp, lambda x, y, dy: dy * y)
 
 
 @VJP.register(GeluOp)
@@ -93,9 +96,9 @@ def gelu(
     forward:  y = x P(x), P the normal distribution or (1 + tanh u(x)) / 2
     backward: dx = dy (P(x) + x P'(x))
     """
-    x, dy = Term(emit, op.x), Term(emit, only_first(op, cotangents))
+    x, dy = terms(emit, op.x, only_first(op, cotangents))
     slope = _normal_slope(x) if text(op.approximation) == "none" else _tanh_slope(x)
-    return [(dy * slope).value]
+    return values(dy * slope)
 
 
 def _normal_slope(x: Term) -> Term:
@@ -114,17 +117,15 @@ def _tanh_slope(x: Term) -> Term:
 
 
 # y is strictly between 0 and 1 where x is strictly between -3 and 3.
-elementwise(
+unary(
     HardSigmoidOp,
     lambda x, y, dy: ((y > 0.0) & (y < 1.0)).select(dy * (1.0 / 6.0), 0.0),
 )
-elementwise(
+unary(
     HardSwishOp,
-    lambda x, y, dy: (x <= -3.0).select(
-        0.0, (x < 3.0).select(dy * (x * (1.0 / 3.0) + 0.5), dy)
-    ),
+    lambda x, y, dy: (x <= -3.0).select(0.0, (x < 3.0).select(dy * (x * (1.0 / 3.0) + 0.5), dy)),
 )
-elementwise(LogOp, lambda x, y, dy: dy / x)
+unary(LogOp, lambda x, y, dy: dy / x)
 inactive(LogicalAndOp, LogicalNotOp, LogicalOrOp)
 
 
@@ -133,18 +134,18 @@ def _share(mine: Term, other: Term, loses: Term, dy: Term) -> Term:
     return loses.select(0.0, mine.equals(other).select(dy * 0.5, dy))
 
 
-elementwise(
+binary(
     MaximumOp,
     lambda a, b, y, dy: _share(a, b, a < b, dy),
     lambda a, b, y, dy: _share(b, a, b < a, dy),
 )
-elementwise(
+binary(
     MinimumOp,
     lambda a, b, y, dy: _share(a, b, a > b, dy),
     lambda a, b, y, dy: _share(b, a, b > a, dy),
 )
-elementwise(MulOp, lambda a, b, y, dy: dy * b, lambda a, b, y, dy: dy * a)
-elementwise(NegOp, lambda x, y, dy: -dy)
+binary(MulOp, lambda a, b, y, dy: dy * b, lambda a, b, y, dy: dy * a)
+unary(NegOp, lambda x, y, dy: -dy)
 
 
 @VJP.register(PowerOp)
@@ -156,25 +157,36 @@ def power(
     forward:  y = x^p
     backward: dx = dy p x^(p - 1)
     """
-    x, dy = Term(emit, op.x), Term(emit, only_first(op, cotangents))
+    x, dy = terms(emit, op.x, only_first(op, cotangents))
     exponent = number(op.exponent)
     if exponent == 1.0:
-        return [dy.value]
+        return values(dy)
     slope = x if exponent == 2.0 else x.power(exponent - 1.0)
-    return [(dy * (slope * exponent)).value]
+    return values(dy * (slope * exponent))
 
 
-elementwise(ReciprocalOp, lambda x, y, dy: -dy * square(y))
+unary(ReciprocalOp, lambda x, y, dy: -dy * square(y))
 # NaN passes, as in torch: only y <= 0 stops.
-elementwise(ReluOp, lambda x, y, dy: (y <= 0.0).select(0.0, dy))
-elementwise(RsqrtOp, lambda x, y, dy: dy * (square(y) * y * -0.5))
-elementwise(
-    SelectOp,
-    None,
-    lambda cond, a, b, y, dy: cond.select(dy, 0.0),
-    lambda cond, a, b, y, dy: cond.select(0.0, dy),
-)
-elementwise(SigmoidOp, lambda x, y, dy: dy * (y * (1.0 - y)))
+unary(ReluOp, lambda x, y, dy: (y <= 0.0).select(0.0, dy))
+unary(RsqrtOp, lambda x, y, dy: dy * (square(y) * y * -0.5))
+
+
+@VJP.register(SelectOp)
+def select(
+    op: SelectOp, cotangents: Gradients, needed: Sequence[bool], emit: GradientEmitter
+) -> Gradients:
+    """The condition has no gradient.
+
+    forward:  y = a where cond, else b
+    backward: da = dy where cond, else 0;  db = 0 where cond, else dy
+    """
+    cond, dy = terms(emit, op.cond, only_first(op, cotangents))
+    da = cond.select(dy, 0.0) if needed[1] else None
+    db = cond.select(0.0, dy) if needed[2] else None
+    return values(None, da, db)
+
+
+unary(SigmoidOp, lambda x, y, dy: dy * (y * (1.0 - y)))
 
 
 def _silu_slope(x: Term, s: Term) -> Term:
@@ -182,8 +194,8 @@ def _silu_slope(x: Term, s: Term) -> Term:
     return s * (x * (1.0 - s) + 1.0)
 
 
-elementwise(SiluOp, lambda x, y, dy: dy * _silu_slope(x, sigmoid(x)))
-elementwise(SqrtOp, lambda x, y, dy: dy / (y * 2.0))
-elementwise(SquareOp, lambda x, y, dy: dy * (x * 2.0))
-elementwise(SubOp, lambda a, b, y, dy: dy, lambda a, b, y, dy: -dy)
-elementwise(TanhOp, lambda x, y, dy: dy * (1.0 - square(y)))
+unary(SiluOp, lambda x, y, dy: dy * _silu_slope(x, sigmoid(x)))
+unary(SqrtOp, lambda x, y, dy: dy / (y * 2.0))
+unary(SquareOp, lambda x, y, dy: dy * (x * 2.0))
+binary(SubOp, lambda a, b, y, dy: dy, lambda a, b, y, dy: -dy)
+unary(TanhOp, lambda x, y, dy: dy * (1.0 - square(y)))

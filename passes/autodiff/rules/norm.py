@@ -31,9 +31,7 @@ from pock_ir.types import num_elements, shape_of
 refuse_second_order(BatchNormGradSumsOp, LayerNormGradInputOp, LayerNormGradParamsOp)
 
 
-def _sums(
-    dy: SSAValue, x: SSAValue, mean: SSAValue, rstd: Term, axis: int
-) -> tuple[Term, Term]:
+def _sums(dy: SSAValue, x: SSAValue, mean: SSAValue, rstd: Term, axis: int) -> tuple[Term, Term]:
     """Per channel, the sums of dy and of dy (x - mean) rstd."""
     op = rstd.emit.op(BatchNormGradSumsOp, dy, x, mean, rstd.value, axis=axis)
     total, projected = op.results
@@ -160,7 +158,7 @@ def layer_norm(
     if needed[1]:
         dgamma, dbeta = emit.op(LayerNormGradParamsOp, *saved, axis=op.axis).results
     elif needed[2]:
-        dbeta = emit(SumOp, dy, axes=range(integer(op.axis)))
+        dbeta = emit(SumOp, dy, axes=list(range(integer(op.axis))))
     return [dx, dgamma, dbeta if needed[2] else None]
 
 

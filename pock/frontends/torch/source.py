@@ -41,8 +41,23 @@ def node_frame(node: Node) -> Frame | None:
 def error_frame(error: BaseException) -> Frame | None:
     """(file, line) of the user's code that was running when `error` was raised, if any was."""
     frames = traceback.extract_tb(error.__traceback__)
-    users = [(frame.filename, frame.lineno or 0) for frame in frames if not _is_torch(frame.filename)]
-    return next((frame for frame in reversed(users) if not _is_hidden(frame[0])), None)
+    return _innermost_user([(frame.filename, frame.lineno or 0) for frame in frames])
+
+
+def running_frame() -> Frame | None:
+    """(file, line) of the user's code that is running now inside a trace, if any is."""
+    stack = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_stack()]
+    while stack and _is_hidden(stack[-1][0]):
+        stack.pop()
+    # What lies outside of this importer's frames is the caller of the importer, not the model.
+    start = max((i for i, frame in enumerate(stack) if _is_hidden(frame[0])), default=-1)
+    return _innermost_user(stack[start + 1 :])
+
+
+def _innermost_user(frames: list[Frame]) -> Frame | None:
+    """The innermost frame of neither PyTorch nor this importer; frames go from outside in."""
+    outside = (frame for frame in reversed(frames) if not _is_torch(frame[0]))
+    return next((frame for frame in outside if not _is_hidden(frame[0])), None)
 
 
 def _choose(frames: list[Frame]) -> Frame | None:

@@ -57,9 +57,7 @@ def tensor_type_of(value: torch.Tensor) -> Tensor:
         raise Refusal(f"element type {value.dtype} is not supported")
     sizes = list(value.shape)
     if not all(isinstance(size, int) for size in sizes):
-        raise Refusal(
-            f"shape {sizes} is not static", "export the model without dynamic shapes"
-        )
+        raise Refusal(f"shape {sizes} is not static", "export the model without dynamic shapes")
     if 0 in sizes:
         raise Refusal(f"a tensor of shape {sizes} has no elements")
     return tensor(sizes, name)
@@ -82,11 +80,15 @@ class Call:
 
     `call["dim"]` is an argument as PyTorch has it, with the schema's default if it was left out;
     tensors in it are SSA values. `call.tensor("self")` insists on a tensor. `emit` inserts ops
-    at the location of the call.
+    at the location of the call; `random()` is asked by operators that draw random numbers.
     """
 
     def __init__(
-        self, node: Node, arguments: Mapping[str, Any], emit: Emitter, random: Random
+        self,
+        node: Node,
+        arguments: Mapping[str, Any],
+        emit: Emitter,
+        random: Callable[[], Random],
     ) -> None:
         self.node = node
         self.emit = emit
@@ -172,4 +174,3 @@ def call_arguments(node: Node) -> dict[str, Any]:
         else:
             found[argument.name] = node.kwargs.get(argument.name, argument.default_value)
     return found
-

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pock_ir.target import Target
+from pock_ir.targets.c.kernels.vector import Vector
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,11 @@ def tiles(registers: int) -> Iterator[tuple[int, int]]:
 def tile_cycles(rows: int, vectors: int, k: int) -> float:
     """Cycles of one tile: two FMA and two loads per cycle, FMA latency 4, and a fixed start.
 
-    The last term is the store of the tile.
+    A load costs a little even beside FMAs, as some miss the first-level cache; the last term is
+    the store of the tile.
     """
-    step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
+    loads = rows + vectors
+    step = max(rows * vectors / 2, loads / 2, 4) + 0.03 * loads
     return step * k + 16 + 1.5 * rows * vectors
 
 
@@ -150,6 +153,9 @@ def plan(problem: Problem, target: Target) -> Plan:
     pack_b = _packs_b(problem, lanes, columns, target)
     axis, parts = _axis(problem, rows, columns, target.threads)
     chunk = _chunk(depth, columns, lanes, pack_b, target)
+    large = _bytes(depth, problem.n) > _cache(target) // 2
+    columns_outer = large and not pack_b and not problem.gathered
+    in_place = columns_outer or columns.count <= 2 or rows.largest == 1
     return Plan(
         lanes=lanes,
         rows=rows,
@@ -158,9 +164,9 @@ def plan(problem: Problem, target: Target) -> Plan:
         depth=depth,
         chunk=chunk,
         block=_block(problem, depth, rows, target),
-        pack_a=problem.a.row == 1 and columns.count > 2 and rows.largest > 1,
+        pack_a=problem.a.row == 1 and not in_place,
         pack_b=pack_b,
-        columns_outer=not pack_b and _bytes(problem.k, problem.n) > _cache(target) // 2,
+        columns_outer=columns_outer,
         axis=axis,
         parts=parts,
     )
@@ -176,14 +182,17 @@ def _bytes(rows: int, columns: int) -> int:
 
 
 def _depth(problem: Problem, target: Target) -> int:
-    """The K block: all of K if operand blocks fit the cache anyway, else about 384."""
+    """The K block: all of K if B fits the cache anyway, else about 384.
+
+    Where A is read by columns, a K block of A and B together should fit.
+    """
     budget = _cache(target) * 5 // 8
-    by_columns = problem.a.row == 1 or problem.gathered
-    width = problem.n + (problem.m if problem.a.row == 1 else 0)
-    if not by_columns and _bytes(problem.k, problem.n) <= budget and problem.k <= 2048:
-        return problem.k
-    limit = 384 if problem.a.row != 1 else max(64, min(512, budget // (4 * width)))
-    return _even(problem.k, limit)
+    if problem.a.row != 1:
+        fits = _bytes(problem.k, problem.n) <= budget and problem.k <= 2048
+        return problem.k if fits else _even(problem.k, 384)
+    if problem.gathered:
+        return _even(problem.k, max(64, min(384, budget // (8 * problem.n))))
+    return _even(problem.k, max(64, min(512, budget // (4 * (problem.n + problem.m)))))
 
 
 def _even(total: int, limit: int) -> int:
@@ -196,8 +205,9 @@ def _even(total: int, limit: int) -> int:
 def _packs_b(problem: Problem, lanes: int, columns: Split, target: Target) -> bool:
     """Copy B into contiguous panels: needed if it is transposed or ends in a broken vector that
     has no instruction of its own; else only where many rows reuse it and it is spread out."""
-    tail = problem.n % lanes
-    if problem.b.column != 1 or (tail and tail not in (lanes // 2, lanes // 4)):
+    if problem.k == 0:
+        return False
+    if problem.b.column != 1 or not Vector(lanes).has_part(problem.n % lanes):
         return True
     spread = columns.count > 1 and _bytes(problem.k, problem.n) > target.caches.l1 // 2
     return spread and problem.m >= 64
@@ -227,3 +237,19 @@ def _axis(problem: Problem, rows: Split, columns: Split, threads: int) -> tuple[
 def _balance(count: int, threads: int) -> float:
     """Mean load over the largest load when `count` equal items go to `threads`."""
     return count / (threads * -(-count // threads))
+
+
+def seconds(problem: Problem, plan: Plan, target: Target) -> float:
+    """Estimated time of all items on one core.
+
+    The tiles' cycles at the rate where all of them are FMA, plus one cycle per vector that is
+    packed or gathered, for transposed operands as many as it takes to turn them.
+    """
+    rate = target.rates.flops / (4 * plan.lanes)
+    cycles = _total(plan.rows, plan.columns, problem.k)
+    if plan.pack_b:
+        width = 2 if problem.b.column == 1 else 6
+        cycles += width * problem.k * plan.columns.total
+    if problem.gathered:
+        cycles += 2 * problem.k * problem.m / plan.lanes
+    return problem.batch * cycles / rate

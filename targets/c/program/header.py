@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pock_ir.targets.c.program.blob import HEADER_BYTES
 from pock_ir.targets.c.program.layout import Entry, Port, ProgramLayout
 from pock_ir.targets.c.program.safetensors import export_bytes
 from pock_ir.targets.c.program.text import comment, fill, identifiers
-from pock_ir.targets.c.program.blob import HEADER_BYTES
 
 # Kinds of ports that the context supplies, so that they are no parameters of the C functions.
 CONTEXT_KINDS = ("rate", "step", "seed")
@@ -38,9 +38,22 @@ def public_ports(entry: Entry) -> tuple[Port, ...]:
     return tuple(port for port in entry.ports if port.kind not in CONTEXT_KINDS)
 
 
-def parameter_names(layout: ProgramLayout) -> dict[str, str]:
-    """A C identifier for each public port's name, the same in every entry."""
-    return identifiers(port.name for entry in layout.entries for port in public_ports(entry))
+PortKey = tuple[str, str]
+
+
+def port_key(port: Port) -> PortKey:
+    """What tells ports apart: an input, an output and a gradient may have the same name."""
+    return port.kind, port.name
+
+
+def parameter_names(layout: ProgramLayout) -> dict[PortKey, str]:
+    """A C identifier for each public port, the same in every entry."""
+    ports = [port for entry in layout.entries for port in public_ports(entry)]
+    return identifiers((port_key(port), _stem(port)) for port in ports)
+
+
+def _stem(port: Port) -> str:
+    return f"gradient_{port.name}" if port.kind == "gradient" else port.name
 
 
 def prototype(layout: ProgramLayout, entry: Entry) -> str:
@@ -49,7 +62,7 @@ def prototype(layout: ProgramLayout, entry: Entry) -> str:
     parameters = [f"{layout.name}_context *context"]
     for port in public_ports(entry):
         qualifier = "" if port.is_result else "const "
-        parameters.append(f"{qualifier}{port.spec.dtype.c} *{names[port.name]}")
+        parameters.append(f"{qualifier}{port.spec.dtype.c} *{names[port_key(port)]}")
     return f"int {layout.name}_{entry.name}({', '.join(parameters)})"
 
 
@@ -89,7 +102,7 @@ def _port_lines(layout: ProgramLayout, ports: Sequence[Port]) -> list[str]:
         limit = "" if port.limit is None else f", values 0..{port.limit - 1}"
         ignored = "" if port.ignored is None else f" or {port.ignored}"
         where = comment(f"{port.spec.text()}{limit}{ignored}  ({port.kind} {port.name})")
-        rows.append(f"{names[port.name]}: {where}")
+        rows.append(f"{names[port_key(port)]}: {where}")
     return rows
 
 

@@ -47,9 +47,9 @@ def read_layout(module: ModuleOp, rate: float, aliases: Mapping[str, str]) -> Pr
     return ProgramLayout(
         name=prefix,
         target=target,
-        arena_bytes=_arena_bytes(functions),
-        state_bytes=mem.region_bytes(module, mem.STATE),
-        constant_bytes=mem.region_bytes(module, mem.CONSTANTS),
+        arena_bytes=_region_bytes(functions, mem.ARENA),
+        state_bytes=_region_bytes(functions, mem.STATE),
+        constant_bytes=_region_bytes(functions, mem.CONSTANTS),
         objects=tuple(_object(op) for op in mem.objects(module)),
         kernels=tuple(_kernel(op, target) for op in mem.kernels(module)),
         entries=tuple(_entry(function) for function in functions),
@@ -64,8 +64,9 @@ def spec_of(type: Attribute) -> TensorSpec:
     return TensorSpec(shape_of(cast("mem.Tensor", tensor)), dtype_of(tensor))
 
 
-def _arena_bytes(functions: list[FuncOp]) -> int:
-    return max((mem.memory_bytes(f.body.block.args[0].type) for f in functions), default=0)
+def _region_bytes(functions: list[FuncOp], region: str) -> int:
+    at = mem.REGIONS.index(region)
+    return max((mem.memory_bytes(f.body.block.args[at].type) for f in functions), default=0)
 
 
 def _object(op: mem.ObjectOp) -> StoredObject:

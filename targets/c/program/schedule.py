@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pock_ir.diagnostics import PockError
-from pock_ir.targets.c.program.header import parameter_names, prototype, public_ports
+from pock_ir.targets.c.program.header import (
+    PortKey,
+    parameter_names,
+    port_key,
+    prototype,
+    public_ports,
+)
 from pock_ir.targets.c.program.layout import Call, Entry, Place, Port, ProgramLayout
 from pock_ir.targets.c.program.text import comment, fill
 
@@ -100,8 +106,10 @@ def _place_text(entry: Entry, place: Place, written: bool) -> str:
     type = f"{'' if written else 'const '}{place.spec.dtype.c} *"
     if isinstance(place.base, str):
         offset = f" + {place.offset}" if place.offset else ""
-        return f"({type})(void *)(frame->{place.base}{offset})" if written else (
-            f"({type})(const void *)(frame->{place.base}{offset})"
+        return (
+            f"({type})(void *)(frame->{place.base}{offset})"
+            if written
+            else (f"({type})(const void *)(frame->{place.base}{offset})")
         )
     port = entry.ports[place.base]
     if port.is_result:
@@ -118,7 +126,7 @@ def _function_text(layout: ProgramLayout, entry: Entry) -> str:
         "PROTOTYPE": prototype(layout, entry),
         "NAME": layout.name.upper(),
         "ENTRYNAME": entry.name,
-        "NULLCHECKS": "".join(f" || {names[port.name]} == NULL" for port in public),
+        "NULLCHECKS": "".join(f" || {names[port_key(port)]} == NULL" for port in public),
         "RANGECHECKS": "".join(_range_check(layout, port) for port in public),
         "BINDINGS": _bindings(entry, names),
     }
@@ -130,29 +138,31 @@ def _run_text(entry: Entry) -> str:
     return RUN_CHECKED if entry.name == "train_step" else RUN_ALL
 
 
-def _loss_values(entry: Entry, names: dict[str, str]) -> dict[str, str]:
+def _loss_values(entry: Entry, names: dict[PortKey, str]) -> dict[str, str]:
     for index, port in enumerate(entry.ports):
         if port.kind == "loss":
-            step = max(i for i, c in enumerate(entry.calls) if any(r.base == index for r in c.results))
-            return {"LOSS": names[port.name], "LOSSSTEP": str(step)}
+            step = max(
+                i for i, c in enumerate(entry.calls) if any(r.base == index for r in c.results)
+            )
+            return {"LOSS": names[port_key(port)], "LOSSSTEP": str(step)}
     return {}
 
 
-def _bindings(entry: Entry, names: dict[str, str]) -> str:
+def _bindings(entry: Entry, names: dict[PortKey, str]) -> str:
     lines: list[str] = []
     for index, port in enumerate(_inputs(entry)):
         own = port.kind in ("rate", "step", "seed")
-        source = f"&context->{port.kind}" if own else names[port.name]
+        source = f"&context->{port.kind}" if own else names[port_key(port)]
         lines.append(f"  frame.in[{index}] = {source};\n")
     for index, port in enumerate(_outputs(entry)):
-        lines.append(f"  frame.out[{index}] = {names[port.name]};\n")
+        lines.append(f"  frame.out[{index}] = {names[port_key(port)]};\n")
     return "".join(lines)
 
 
 def _range_check(layout: ProgramLayout, port: Port) -> str:
     if port.limit is None or port.is_result:
         return ""
-    name = parameter_names(layout)[port.name]
+    name = parameter_names(layout)[port_key(port)]
     ignored = "" if port.ignored is None else f" && {name}[i] != {port.ignored}"
     return (
         f"  for (size_t i = 0; i < {port.spec.values}u; i++)\n"

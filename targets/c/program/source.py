@@ -63,7 +63,7 @@ def main_text(layout: ProgramLayout) -> str:
         "PORT_COUNT": str(len(ports)),
         "BATCH": str(_batch(ports)),
         "PORT_TABLE": ",\n".join(_port_row(port) for port in ports),
-        "TRAIN_ARGUMENTS": ", ".join(_cast(port, i, ports) for i, port in enumerate(ports)),
+        "TRAIN_ARGUMENTS": ", ".join(_cast(port, i) for i, port in enumerate(ports)),
         "FILES_HELP": " ".join(f"{_plain(port)}.npy" for port in ports),
         "PORTS_HELP": "".join(f"                       {_describe(port)}\\n" for port in ports),
         "THREADS_INCLUDE": f'#include "{name}_threads.h"\n' if threaded else "",
@@ -87,14 +87,10 @@ def _batch(ports: list[Port]) -> int:
     return extents.pop() if len(extents) == 1 else 1
 
 
-def _row_values(port: Port, batch: int) -> int:
-    return port.spec.values // batch
-
-
 def _port_row(port: Port) -> str:
     descr = port.spec.dtype.numpy.str.replace("=", "<")
     batch = port.spec.shape[0] if port.spec.shape else 1
-    values = _row_values(port, batch)
+    values = port.spec.values // batch
     size = values * port.spec.dtype.bytes
     return f'    {{"{_plain(port)}", "{descr}", {size}u, {values}u}}'
 
@@ -104,10 +100,12 @@ def _plain(port: Port) -> str:
 
 
 def _describe(port: Port) -> str:
-    return c_string(f"{port.name}: {port.spec.text()}, one row per sample".encode("ascii", "replace"))
+    return c_string(
+        f"{port.name}: {port.spec.text()}, one row per sample".encode("ascii", "replace")
+    )
 
 
-def _cast(port: Port, index: int, ports: list[Port]) -> str:
+def _cast(port: Port, index: int) -> str:
     return f"(const {port.spec.dtype.c} *)(const void *)batch[{index}]"
 
 
@@ -130,24 +128,26 @@ def _evaluation(layout: ProgramLayout, ports: list[Port]) -> dict[str, str]:
     order = {port.name: i for i, port in enumerate(ports)}
     values = {
         "name": layout.name,
-        "BUFFERS": "".join(
-            f"  {p.spec.dtype.c} *output{i} = ({p.spec.dtype.c} *)(void *)allocate({p.spec.bytes}u);\n"
-            for i, p in enumerate(outputs)
-        ),
+        "BUFFERS": "".join(_output_buffer(i, port) for i, port in enumerate(outputs)),
         "FREES": "".join(f"  free(output{i});\n" for i in range(len(outputs))),
-        "ARGUMENTS": ", ".join(_eval_argument(p, order, outputs, ports) for p in public),
+        "ARGUMENTS": ", ".join(_eval_argument(p, order, outputs) for p in public),
         "SCORE": _score(outputs, ports),
         "REPORT": _SCORE_REPORT if _score(outputs, ports) else _LOSS_REPORT,
     }
     return {"EVALUATE": fill(_EVALUATE, values), "EVALUATE_CALL": _EVALUATE_CALL}
 
 
-def _eval_argument(port: Port, order: dict[str, int], outputs: list[Port], ports: list[Port]) -> str:
+def _output_buffer(index: int, port: Port) -> str:
+    type = f"{port.spec.dtype.c} *"
+    return f"  {type}output{index} = ({type})(void *)allocate({port.spec.bytes}u);\n"
+
+
+def _eval_argument(port: Port, order: dict[str, int], outputs: list[Port]) -> str:
     if port.kind == "loss":
         return "&loss"
     if port.is_result:
         return f"output{outputs.index(port)}"
-    return _cast(port, order[port.name], ports)
+    return _cast(port, order[port.name])
 
 
 def _score(outputs: list[Port], ports: list[Port]) -> str:

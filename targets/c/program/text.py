@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 
+Key = TypeVar("Key", bound=Hashable)
+
 # C11 and C++17 keywords, and names that the standard headers we include may define as macros.
-RESERVED = frozenset(
-    """alignas alignof and asm auto bitand bitor bool break case catch char class compl const
+_RESERVED = """
+    alignas alignof and asm auto bitand bitor bool break case catch char class compl const
     constexpr continue decltype default delete do double else enum explicit export extern false
     float for friend goto if inline int long mutable namespace new noexcept not nullptr operator or
     private protected public register restrict return short signed sizeof static struct switch
     template this throw true try typedef typeid typename typeof union unsigned using virtual void
-    volatile wchar_t while xor linux unix errno stdin stdout stderr main context loss""".split()
-)
+    volatile wchar_t while xor linux unix errno stdin stdout stderr main context loss
+"""
+RESERVED = frozenset(_RESERVED.split())
 
 IDENTIFIER_LIMIT = 48
 """Longer names are cut: C11 promises 31 significant characters for external names only."""
 
 
-def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """A distinct C identifier for each of `names`, in order.
+def identifiers(names: Iterable[tuple[Key, str]]) -> dict[Key, str]:
+    """A distinct C identifier for each key, in order, from the name that stands beside it.
 
     Characters outside [A-Za-z0-9_] become underscores; reserved words and names that would clash
-    get a number.
+    get a number. A key that comes again keeps its identifier.
     """
     taken = set(RESERVED)
-    table: dict[str, str] = {}
-    for name in names:
-        if name in table:
+    table: dict[Key, str] = {}
+    for key, name in names:
+        if key in table:
             continue
         stem = re.sub(r"[^A-Za-z0-9_]", "_", name)[:IDENTIFIER_LIMIT].strip("_") or "value"
         stem = stem if not stem[0].isdigit() else f"v{stem}"
@@ -39,7 +43,7 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
             number += 1
             unique = f"{stem}_{number}"
         taken.add(unique)
-        table[name] = unique
+        table[key] = unique
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from xdsl.ir import SSAValue
@@ -46,7 +47,7 @@ from pock_ir.types import dtype_of, tensor
 
 aten = torch.ops.aten
 
-UNARY: Mapping[object, type[PockOp]] = {
+UNARY: Mapping[Any, type[PockOp]] = {
     aten.abs.default: AbsOp,
     aten.erf.default: ErfOp,
     aten.exp.default: ExpOp,
@@ -63,7 +64,7 @@ UNARY: Mapping[object, type[PockOp]] = {
     aten.tanh.default: TanhOp,
 }
 
-BINARY: Mapping[object, type[PockOp]] = {
+BINARY: Mapping[Any, type[PockOp]] = {
     aten.add.Scalar: AddOp,
     aten.add.Tensor: AddOp,
     aten.div.Scalar: DivOp,
@@ -84,13 +85,13 @@ ON_TRUTH: Mapping[type[PockOp], type[PockOp]] = {
     MinimumOp: LogicalAndOp,
 }
 
-COMPARE: Mapping[object, str] = {
+COMPARE: Mapping[Any, str] = {
     getattr(getattr(aten, name), overload): name
     for name in ("lt", "le", "gt", "ge", "eq", "ne")
     for overload in ("Scalar", "Tensor")
 }
 
-LOGICAL: Mapping[object, type[PockOp]] = {
+LOGICAL: Mapping[Any, type[PockOp]] = {
     aten.bitwise_and.Tensor: LogicalAndOp,
     aten.bitwise_or.Tensor: LogicalOrOp,
     aten.logical_and.default: LogicalAndOp,
@@ -142,8 +143,7 @@ def binary(call: Call) -> SSAValue:
 def compare(call: Call) -> SSAValue:
     """x < y and the like, in the element type that PyTorch promotes both to."""
     common = torch.result_type(call.meta("self"), call.meta("other"))
-    dtype = DTYPE_NAMES[common]
-    call.require(dtype != "i1", "truth values cannot be compared", "use logical operators")
+    dtype = "i32" if common is torch.bool else DTYPE_NAMES[common]
     lhs, rhs = operand(call, "self", dtype), operand(call, "other", dtype)
     return call.emit(CompareOp, lhs, rhs, predicate=COMPARE[call.node.target])
 
@@ -314,4 +314,3 @@ def identity(call: Call) -> SSAValue:
 def to_copy(call: Call) -> SSAValue:
     """x with the element type of the result."""
     return cast(call.emit, call.tensor("self"), _dtype(call))
-

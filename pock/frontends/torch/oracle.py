@@ -1,0 +1,245 @@
+"""Training in PyTorch with pock's meaning of every choice, to compare a compiled program with.
+
+What pock fixes is reproduced here: which parameters train, and which part of them; the formulas of
+the optimizers (PyTorch's, without fused or vectorised variants); and dropout. PyTorch draws dropout
+masks from a generator whose state no other program can follow, so here they come from pock's
+counter: the n-th call of dropout or of attention with dropout takes stream n, in the order in which
+forward runs, which is the order of the exported graph.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from pock.frontends.torch.arguments import to_numpy
+from pock.frontends.torch.loss import LOGITS, LOSSES, Loss
+from pock_ir.dialects.dropout import keep_mask
+from pock_ir.passes.optimizer import SGD, AdamW, Optimizer
+from pock_ir.types import Array
+
+Part = tuple[int, Sequence[int]]
+"""The trained part of a parameter: an axis, and indices along it."""
+
+Batch = tuple[Any, Any]
+"""(inputs, targets): inputs are a tuple of arguments or a mapping of keywords."""
+
+
+@dataclass(frozen=True)
+class ReferenceStep:
+    """One step of training.
+
+    loss: before the update. gradients: of each trained parameter, or of its trained part.
+    updated: every trained parameter (whole) and every buffer after the step. All by framework
+    name, tied tensors under their first name, in the framework's layout.
+    """
+
+    loss: float
+    gradients: dict[str, Array]
+    updated: dict[str, Array]
+
+
+class MatchedDropout(TorchFunctionMode):
+    """While active, dropout and attention dropout use pock's masks for `seed` and `step`."""
+
+    def __init__(self, seed: int, step: int) -> None:
+        super().__init__()
+        self._seed = np.array(seed, np.int32)
+        self._step = np.array(step, np.int32)
+        self._stream = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        matched = {F.dropout: self._dropout, F.scaled_dot_product_attention: self._attention}
+        return matched.get(func, func)(*args, **(kwargs or {}))
+
+    def _factor(self, shape: Sequence[int], p: float, dtype: torch.dtype) -> Tensor:
+        """What each element is multiplied with: 0 or 1 / (1 - p)."""
+        keep = keep_mask(tuple(shape), self._seed, self._step, p, self._stream)
+        self._stream += 1
+        return torch.from_numpy(keep).to(dtype) / (1.0 - p)
+
+    def _dropout(
+        self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    ) -> Tensor:
+        if not training or p in (0.0, 1.0):
+            return F.dropout(input, p, training, inplace)
+        factor = self._factor(input.shape, p, input.dtype)
+        return input.mul_(factor) if inplace else input * factor
+
+    def _attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if dropout_p == 0.0:
+            return F.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                attn_mask,
+                is_causal=is_causal,
+                scale=scale,
+                enable_gqa=enable_gqa,
+            )
+        if enable_gqa:
+            groups = query.shape[-3] // key.shape[-3]
+            key, value = (x.repeat_interleave(groups, -3) for x in (key, value))
+        scores = (
+            query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+        )
+        probabilities = _masked(scores, attn_mask, is_causal).softmax(-1).nan_to_num(0.0)
+        return (probabilities * self._factor(scores.shape, dropout_p, scores.dtype)) @ value
+
+
+def _masked(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Scores with -inf where a key is invisible."""
+    if causal:
+        visible = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        scores = scores.masked_fill(~visible, -torch.inf)
+    if mask is None:
+        return scores
+    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+
+
+def train_reference(
+    model: nn.Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    batches: Sequence[Batch],
+    steps: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    trainable: Mapping[str, Part | None] | None = None,
+    seed: int = 0,
+    rates: Sequence[float] | None = None,
+) -> list[ReferenceStep]:
+    """Train a copy of `model` for `steps` steps; batch i is batches[i % len(batches)].
+
+    dtype: of all float parameters, buffers and inputs; float64 gives the exact trajectory that
+        rounding errors are judged by.
+    trainable: framework name -> None (all of it) or the trained part; None: every parameter that
+        requires a gradient. A part has optimizer state of its own, as in pock.
+    seed: of dropout. rates: the learning rate of each step, by default the optimizer's.
+    """
+    state = _State(model, loss, trainable, dtype)
+    torch_optimizer = make_optimizer(optimizer, list(state.leaves.values()))
+    history: list[ReferenceStep] = []
+    for step in range(steps):
+        if rates is not None:
+            torch_optimizer.param_groups[0]["lr"] = rates[step]
+        torch_optimizer.zero_grad()
+        with MatchedDropout(seed, step):
+            value = state.loss(*batches[step % len(batches)])
+        value.backward()
+        gradients = {name: _gradient(leaf) for name, leaf in state.leaves.items()}
+        torch_optimizer.step()
+        history.append(ReferenceStep(float(value.detach()), gradients, state.updated()))
+    return history
+
+
+def _gradient(leaf: Tensor) -> Array:
+    return to_numpy(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+
+
+def make_optimizer(optimizer: Optimizer, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    """The PyTorch optimizer that `optimizer` describes, in its plain (for-loop) form."""
+    shared: dict[str, Any] = {"lr": optimizer.lr, "weight_decay": optimizer.weight_decay}
+    if isinstance(optimizer, SGD):
+        extra = {key: getattr(optimizer, key) for key in ("momentum", "dampening", "nesterov")}
+        return torch.optim.SGD(parameters, **shared, **extra, foreach=False)
+    kind = torch.optim.AdamW if isinstance(optimizer, AdamW) else torch.optim.Adam
+    return kind(
+        parameters, **shared, betas=optimizer.betas, eps=optimizer.eps, foreach=False, fused=False
+    )
+
+
+class _State:
+    """The tensors of a training run, apart from the user's model, which is only called."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        trainable: Mapping[str, Part | None] | None,
+        dtype: torch.dtype,
+    ) -> None:
+        self._model = copy.deepcopy(model).to(dtype)
+        function = LOSSES[loss] if isinstance(loss, str) else loss
+        is_module = isinstance(function, nn.Module)
+        self._loss = copy.deepcopy(function).to(dtype) if is_module else function
+        self._takes_logits = isinstance(loss, str | nn.Module)
+        self._dtype = dtype
+        self._parameters = {
+            name: value.detach().clone() for name, value in self._model.named_parameters()
+        }
+        self._buffers = dict(self._model.named_buffers())
+        self._parts = self._default_parts() if trainable is None else dict(trainable)
+        self.leaves = {name: self._leaf(name) for name in self._parts}
+
+    def _default_parts(self) -> dict[str, Part | None]:
+        named = self._model.named_parameters()
+        return {name: None for name, value in named if value.requires_grad}
+
+    def _leaf(self, name: str) -> Tensor:
+        """The tensor that the optimizer updates."""
+        value, part = self._parameters[name], self._parts[name]
+        chosen = value if part is None else value.index_select(part[0], torch.tensor(part[1]))
+        return chosen.clone().requires_grad_()
+
+    def _parameter(self, name: str) -> Tensor:
+        """The parameter as the model sees it, with its trained part in place."""
+        value, part = self._parameters[name], self._parts.get(name)
+        if name not in self.leaves:
+            return value
+        leaf = self.leaves[name]
+        return leaf if part is None else value.index_copy(part[0], torch.tensor(part[1]), leaf)
+
+    def loss(self, inputs: Any, targets: Any) -> Tensor:
+        """Forward and loss; buffers are updated in place by the model."""
+        tensors = {name: self._parameter(name) for name in self._parameters} | self._buffers
+        args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
+        args, kwargs = self._cast(tuple(args)), self._cast(dict(kwargs))
+        outputs = functional_call(self._model, tensors, args, kwargs)
+        return self._loss(self._chosen(outputs), self._cast(targets))
+
+    def _cast(self, tree: Any) -> Any:
+        def convert(value: Any) -> Any:
+            is_float = isinstance(value, Tensor) and value.dtype.is_floating_point
+            return value.to(self._dtype) if is_float else value
+
+        return pytree.tree_map(convert, tree)
+
+    def _chosen(self, outputs: Any) -> Any:
+        """The logits for a loss by name or module, everything for a function."""
+        if not self._takes_logits:
+            return outputs
+        if isinstance(outputs, Mapping) and LOGITS in outputs:
+            return outputs[LOGITS]
+        return pytree.tree_leaves(outputs)[0]
+
+    def updated(self) -> dict[str, Array]:
+        """Trained parameters and all buffers as they are now."""
+        trained = {name: to_numpy(self._parameter(name)) for name in self.leaves}
+        return trained | {name: to_numpy(value) for name, value in self._buffers.items()}

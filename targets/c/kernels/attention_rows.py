@@ -1,0 +1,212 @@
+"""C text for one row of attention scores: scale, mask, exponential, dropout.
+
+A row holds the raw products of one query with all keys, padded to whole vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.ir import SSAValue
+
+from pock_ir.dialects.attention import AttentionBase, AttentionGeometry
+from pock_ir.dialects.dropout import FRACTION_BITS, keep_threshold
+from pock_ir.op import flag, integer, number, text
+from pock_ir.targets.c.kernels.product import argument
+from pock_ir.targets.c.kernels.vector import Vector, c_function, indent
+from pock_ir.targets.c.scalar_c import float_literal
+from pock_ir.types import shape_of
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is done to the scores of `op`, in C text over `vector`."""
+
+    op: AttentionBase
+    vector: Vector
+
+    @property
+    def geometry(self) -> AttentionGeometry:
+        return self.op.geometry()
+
+    @property
+    def width(self) -> int:
+        """Floats of a padded row."""
+        lanes = self.vector.lanes
+        return -(-self.geometry.keys // lanes) * lanes
+
+    @property
+    def dropout(self) -> float:
+        return number(self.op.dropout)
+
+    @property
+    def mask(self) -> SSAValue | None:
+        rest = self.op.inputs()[3]
+        return rest[0] if text(self.op.mask) != "none" else None
+
+    def parameters(self) -> list[str]:
+        """What a row function takes beside its rows: query number, mask row, random state."""
+        found = ["size_t t"] if flag(self.op.causal) else []
+        if self.mask is not None:
+            kind = "uint8_t" if text(self.op.mask) == "boolean" else "float"
+            found.append(f"const {kind} *mask")
+        if self.dropout:
+            found += ["uint32_t index", "uint32_t seed", "uint32_t step"]
+        return found
+
+    def arguments(self) -> list[str]:
+        """The same for query t of head h in batch b, where `item` is b * heads + h."""
+        g = self.geometry
+        found = ["t"] if flag(self.op.causal) else []
+        if self.mask is not None:
+            b, h, t, _ = shape_of(self.mask)
+            b_step, h_step, t_step = h * t * g.keys, t * g.keys, g.keys
+            terms = [argument(self.mask)]
+            terms += [f"item / {g.heads} * {b_step}"] if b > 1 else []
+            terms += [f"item % {g.heads} * {h_step}"] if h > 1 else []
+            terms += [f"t * {t_step}"] if t > 1 else []
+            found.append(" + ".join(terms))
+        if self.dropout:
+            seed, step = self.op.inputs()[3][-2:]
+            found.append(f"(uint32_t)((item * {g.queries} + t) * {g.keys})")
+            found += [f"(uint32_t)*{argument(seed)}", f"(uint32_t)*{argument(step)}"]
+        return found
+
+    def function(self, name: str) -> str:
+        """The prelude's name of a function for this vector."""
+        return f"pock_{name}" if self.vector.lanes == 1 else f"pock_v{name}"
+
+    def _select(self, condition: str, true: str, false: str) -> str:
+        return f"{self.function('select')}({condition}, {true}, {false})"
+
+    def score(self, tail: bool) -> list[str]:
+        """Statements that set x, the masked score of keys s.. of `row`; padding gets -inf."""
+        vector, count = self.vector, self.geometry.keys % self.vector.lanes if tail else 0
+        hidden = vector.splat("-INFINITY")
+        scale = float_literal(number(self.op.scale))
+        lines = [f"{vector.type} x = {vector.load('row + s')} * {scale};"]
+        kind = text(self.op.mask)
+        if kind == "additive":
+            lines.append(f"x += {vector.load_part('mask + s', count)};")
+        if kind == "boolean":
+            lines.append(f"x = {self._select(self._visible(count), 'x', hidden)};")
+        if flag(self.op.causal):
+            lines.append(f"x = {self._select(f'{self._position()} <= (int32_t)t', 'x', hidden)};")
+        if count:
+            inside = f"{self._position()} < {self.geometry.keys}"
+            lines.append(f"x = {self._select(inside, 'x', hidden)};")
+        return lines
+
+    def _position(self) -> str:
+        return "(int32_t)s" if self.vector.lanes == 1 else "(pock_lane() + (int32_t)s)"
+
+    def _visible(self, count: int) -> str:
+        if self.vector.lanes == 1:
+            return "mask[s] != 0"
+        return f"pock_load_mask_{count}(mask + s)" if count else "pock_load_mask(mask + s)"
+
+    def definitions(self) -> str:
+        """A load of a part of a boolean mask, guarded."""
+        count = self.geometry.keys % self.vector.lanes
+        if not count or text(self.op.mask) != "boolean":
+            return ""
+        body = f"""\
+static inline pock_vi pock_load_mask_{count}(const uint8_t *p)
+{{
+    uint8_t bytes[{self.vector.lanes}] = {{0}};
+    memcpy(bytes, p, {count});
+    return pock_load_mask(bytes);
+}}
+"""
+        return f"#ifndef POCK_MASK_{count}\n#define POCK_MASK_{count}\n{body}#endif\n"
+
+    def factor(self) -> list[str]:
+        """Statements that set f, the dropout factor of keys s..; none without dropout."""
+        if not self.dropout:
+            return []
+        vector = self.vector
+        index = "index + (uint32_t)s"
+        if vector.lanes > 1:
+            index = f"(pock_vu)pock_lane() + ({index})"
+        stream = f"{integer(self.op.stream)}u"
+        least = float_literal(keep_threshold(self.dropout) * 2.0**-FRACTION_BITS)
+        kept = vector.splat(float_literal(1 / (1 - self.dropout)))
+        uniform = f"{self.function('uniform')}(seed, step, {index}, {stream})"
+        chosen = self._select(f"{uniform} >= {least}", kept, vector.splat("0.0f"))
+        return [f"const {vector.type} f = {chosen};"]
+
+    def over_keys(self, body: Sequence[str], masked: bool) -> list[str]:
+        """`body` for all vectors s of a row, with x the masked score before it if `masked`."""
+        lanes, keys = self.vector.lanes, self.geometry.keys
+        whole = keys // lanes * lanes if masked else self.width
+        lines: list[str] = []
+        if whole:
+            head = self.score(False) if masked else []
+            lines += [f"for (size_t s = 0; s < {whole}; s += {lanes}) {{"]
+            lines += [*indent([*head, *body]), "}"]
+        if whole < self.width:
+            lines += ["{", f"    const size_t s = {whole};"]
+            lines += [*indent([*self.score(True), *body]), "}"]
+        return lines
+
+    def softmax(self, name: str) -> str:
+        """void NAME(row, inverse, normalizer, ...): scores become powers, with dropout applied;
+        *inverse is 1 over the sum of the powers (0 if no key is visible)."""
+        vector = self.vector
+        first = [vector.store("row + s", "x"), f"high = {self.function('max')}(high, x);"]
+        peak = "high" if vector.lanes == 1 else "pock_vmaximum(high)"
+        power = f"{self.function('exp')}({vector.load('row + s')} - peak)"
+        value = "e * f" if self.dropout else "e"
+        second = [
+            f"const {vector.type} e = {power};",
+            "total += e;",
+            *self.factor(),
+            vector.store("row + s", value),
+        ]
+        lines = [
+            f"{vector.type} high = {vector.splat('-INFINITY')}, total = {vector.zero};",
+            *self.over_keys(first, masked=True),
+            f"float peak = {peak};",
+            "peak = peak == -INFINITY ? 0.0f : peak;",
+            *self.over_keys(second, masked=False),
+            f"const float sum = {vector.sum('total')};",
+            "*inverse = sum == 0.0f ? 0.0f : 1.0f / sum;",
+            "*normalizer = sum == 0.0f ? 0.0f : peak + pock_log(sum);",
+        ]
+        fixed = ["float *row", "float *inverse", "float *normalizer"]
+        return c_function(self._head(name, fixed), lines)
+
+    def gradient(self, name: str) -> str:
+        """void NAME(row, slope, normalizer, inner, ...): scores become dropped probabilities and
+        `slope`, the gradient to those, becomes the gradient to the raw products."""
+        vector = self.vector
+        scale = float_literal(number(self.op.scale))
+        kept, slope = ("e * f", "f * d") if self.dropout else ("e", "d")
+        body = [
+            f"const {vector.type} e = {self.function('exp')}(x - normalizer);",
+            f"const {vector.type} d = {vector.load('slope + s')};",
+            *self.factor(),
+            vector.store("row + s", kept),
+            vector.store("slope + s", f"e * ({slope} - inner) * {scale}"),
+        ]
+        fixed = ["float *row", "float *slope", "float normalizer", "float inner"]
+        return c_function(self._head(name, fixed), self.over_keys(body, masked=True))
+
+    def _head(self, name: str, fixed: Sequence[str]) -> str:
+        return f"static void {name}({', '.join([*fixed, *self.parameters()])})"
+
+
+def inner_product(name: str, width: int, vector: Vector) -> str:
+    """float NAME(x, y): the sum of products of `width` floats."""
+    lanes = vector.lanes
+    whole, count = width // lanes * lanes, width % lanes
+    lines = [f"{vector.type} total = {vector.zero};"]
+    if whole:
+        lines.append(f"for (size_t i = 0; i < {whole}; i += {lanes})")
+        lines.append(f"    total += {vector.load('x + i')} * {vector.load('y + i')};")
+    if count:
+        x, y = (vector.load_part(f"{p} + {whole}", count) for p in "xy")
+        lines.append(f"total += {x} * {y};")
+    lines.append(f"return {vector.sum('total')};")
+    return c_function(f"static float {name}(const float *x, const float *y)", lines)

@@ -1,0 +1,1 @@
+"""The commands: `pock` for people with a model, `pock-opt` for people with IR."""
