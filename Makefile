@@ -30,7 +30,7 @@ readme: $(INSTALLED)
 	$(BIN)/python scripts/run_readme.py
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/python -m benchmarks.step
 
 docs: $(INSTALLED)
 	$(BIN)/python scripts/generate_docs.py

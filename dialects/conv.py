@@ -10,6 +10,7 @@ Weights are [O, I/groups, KH, KW] or [KH, KW, I/groups, O].
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -80,9 +81,9 @@ class ConvBase(PockOp):
     layout = text_property()
     weight_layout = text_property()
 
+    @abstractmethod
     def shapes(self) -> tuple[Shape, Shape]:
-        """The shapes of x and w in the layouts of this op."""
-        raise NotImplementedError
+        """The shapes of x and w in the layouts of this op. Raises VerifyException."""
 
     def geometry(self) -> ConvGeometry:
         """The sizes of this convolution. Raises VerifyException if they do not fit together."""

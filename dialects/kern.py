@@ -25,7 +25,7 @@ from xdsl.traits import IsolatedFromAbove, IsTerminator
 
 from pock_ir.dialects.fields import integers_property
 from pock_ir.interpret import run_block
-from pock_ir.op import PockOp, ints, require, text
+from pock_ir.op import PockOp, attribute, ints, require, text
 from pock_ir.types import Array, Tensor, num_bytes
 
 NONE = -1
@@ -82,8 +82,8 @@ class CallOp(PockOp):
             location=location,
             regions=[Region(block)],
             kernel=NO_KERNEL,
-            updates=none if updates is None else list(updates),
-            reuses=none,
+            updates=_places(tuple(none if updates is None else updates)),
+            reuses=_places(tuple(none)),
         )
 
     def infer(self) -> Sequence[Attribute]:
@@ -126,6 +126,12 @@ class CallOp(PockOp):
     def flops(self) -> int:
         """The sum over the body."""
         return sum(op.flops() for op in body_ops(self))
+
+
+@lru_cache(maxsize=1 << 12)
+def _places(operands: tuple[int, ...]) -> Attribute:
+    # Nearly all calls have one of a few such lists, and building one takes longer than all else.
+    return attribute(operands)
 
 
 def terminator(block: Block) -> YieldOp:

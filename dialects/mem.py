@@ -11,6 +11,7 @@ a wrong offset or a wrong order shows as a wrong number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -73,22 +74,26 @@ OBJECT_ALIGNMENT = 64
 _UNWRITTEN = 0xFF
 
 
+@lru_cache(maxsize=1 << 14)
 def memory_type(type: Tensor) -> Memory:
     """The buffer of a tensor: tensor<2x3xf32> becomes memref<2x3xf32>."""
     return MemRefType(type.element_type, shape_of(type))
 
 
+@lru_cache(maxsize=1 << 14)
 def tensor_of(type: Attribute) -> Tensor:
     """The tensor that a buffer of `type` holds."""
     memory = cast(Memory, type)
     return tensor(tuple(memory.get_shape()), memory.element_type)
 
 
+@lru_cache(maxsize=1 << 12)
 def bytes_type(size: int) -> Memory:
     """`size` untyped bytes."""
     return MemRefType(i8, [size])
 
 
+@lru_cache(maxsize=1 << 14)
 def memory_bytes(type: Attribute) -> int:
     """The bytes of a buffer."""
     return num_bytes(tensor_of(type))

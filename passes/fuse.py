@@ -137,8 +137,8 @@ class Profile:
         return len(body_ops(self.call))
 
     @cached_property
-    def updates(self) -> bool:
-        return any(place != NONE for place in updates_of(self.call))
+    def updates(self) -> int:
+        return sum(place != NONE for place in updates_of(self.call))
 
     @cached_property
     def is_generator(self) -> bool:
@@ -230,7 +230,10 @@ class Fuser:
         """The call that took the place of both; None if they stay two."""
         a, b = self._profiles[first], self._profiles[second]
         keep = [i for i, result in enumerate(first.results) if _is_read_beside(result, second)]
-        if (sparing and keep) or not (_fit(a, b) and self._may_move(a, b)):
+        stored = [index for index in keep if updates_of(first)[index] == NONE]
+        if (sparing and stored) or not (_fit(a, b) and self._may_move(a, b)):
+            return None
+        if len(keep) - len(stored) < a.updates:
             return None
         if a.forward and not b.forward and self._prolongs(first, second, keep):
             return None
@@ -256,7 +259,9 @@ class Fuser:
             writer = self._writers.get(base_of(operand))
             if writer is b.call and (a.is_anchored or b.is_anchored):
                 return False
-            if writer is not None and self._profiles[writer].position < b.position:
+            if writer in (None, a.call):
+                continue
+            if self._profiles[writer].position < b.position:
                 return False
         return True
 
@@ -305,7 +310,7 @@ class Fuser:
         """Merge a copy of `first` into each of its readers; then it need not run by itself."""
         readers = self._spread_readers(first)
         a = self._profiles[first]
-        if not readers or not (a.is_generator or a.is_cheap):
+        if not readers or a.updates or not (a.is_generator or a.is_cheap):
             return
         offers = [(second, merge(first, second, [])) for second in readers]
         share = self._costs.of(first) / len(readers)
@@ -363,7 +368,7 @@ class Fuser:
 
 def _fit(a: Profile, b: Profile) -> bool:
     """Whether a kernel could do the work of both: one anchor at most, and shapes that agree."""
-    if a.updates or (a.is_anchored and b.is_anchored) or a.size + b.size > MOST_OPS:
+    if (a.is_anchored and b.is_anchored) or a.size + b.size > MOST_OPS:
         return False
     if a.is_anchored:
         read = [operand for operand in b.call.operands if operand.owner is a.call]

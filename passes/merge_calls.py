@@ -19,7 +19,7 @@ def merge(first: CallOp, second: CallOp, keep: Sequence[int]) -> CallOp:
 
     `second` may read results of `first`, but not views of them. Operands are those of `first` and
     then those of `second` that the body needs, each once. What both bodies compute is computed
-    once. The result is not inserted anywhere; `first` has no updates.
+    once. The result is not inserted anywhere. Results of `first` that update are among `keep`.
     """
     inner: Values = dict(zip(first.results, yielded(first), strict=True))
     outer: Values = dict(zip(first.body.block.args, first.operands, strict=True))
@@ -38,15 +38,20 @@ def merge(first: CallOp, second: CallOp, keep: Sequence[int]) -> CallOp:
     for op in reversed(needed):
         body.add(op)
     body.end(ends, second)
-    updates = [NONE] * len(keep) + [
-        NONE if index == NONE else body.operands.index(second.operands[index])
-        for index in updates_of(second)
-    ]
+    overwritten = [_overwritten(first, index) for index in keep]
+    overwritten += [_overwritten(second, index) for index in range(len(second.results))]
+    updates = [NONE if value is None else body.operands.index(value) for value in overwritten]
     call = CallOp.of(body.operands, body.block, fuse_locations([first, second]), updates)
     old = [*(first.results[index] for index in keep), *second.results]
     for value, result in zip(old, call.results, strict=True):
         result.name_hint = value.name_hint
     return call
+
+
+def _overwritten(call: CallOp, result: int) -> SSAValue | None:
+    """The operand that a result overwrites in place."""
+    operand = updates_of(call)[result]
+    return None if operand == NONE else call.operands[operand]
 
 
 def _read(ops: Iterable[Operation], outcome: Values) -> list[SSAValue]:

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pock.compiler import Job, compile
+    from pock.manifest import load_program
     from pock.program import Program
     from pock_ir.diagnostics import PockError
     from pock_ir.passes.optimizer import SGD, Adam, AdamW
     from pock_ir.passes.scheme_rules import Scheme
 
-__all__ = ["SGD", "Adam", "AdamW", "Job", "PockError", "Program", "Scheme", "compile"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Job",
+    "PockError",
+    "Program",
+    "Scheme",
+    "compile",
+    "load_program",
+]
 
 # Imported on first use, so that `pock --help` does not wait for the compiler.
 _HOMES = {
@@ -25,6 +36,7 @@ _HOMES = {
     "AdamW": "pock_ir.passes.optimizer",
     "Job": "pock.compiler",
     "compile": "pock.compiler",
+    "load_program": "pock.manifest",
     "PockError": "pock_ir.diagnostics",
     "Program": "pock.program",
     "Scheme": "pock_ir.passes.scheme_rules",

@@ -34,6 +34,10 @@ SIZE_UNITS = {"": 1, "b": 1, "kb": 1 << 10, "kib": 1 << 10, "mb": 1 << 20, "mib"
 SIZE_UNITS |= {"gb": 1 << 30, "gib": 1 << 30}
 
 
+class BudgetError(PockError):
+    """The program works, but needs more memory than its budget."""
+
+
 @dataclass(frozen=True)
 class Job:
     """Everything that determines a program; the parameters of `compile`, as a value.
@@ -107,7 +111,7 @@ def compile_job(job: Job, observers: Sequence[Observer] = ()) -> Program:
     """Compile the program that `job` describes. Raises PockError as `compile` does."""
     timing = Timing()
     compiled = lower_job(job, (*observers, timing))
-    layout = read_layout(compiled.module, compiled.optimizer.lr, compiled.imported.aliases)
+    layout = compiled.layout()
     report = make_report(compiled.module, layout, compiled.savings, timing)
     _check_budget(job, layout, report)
     files = _all_files(layout, compiled, report, job.seed)
@@ -127,6 +131,17 @@ class Lowered:
     optimizer: Optimizer
     savings: Savings | None
 
+    def layout(self) -> ProgramLayout:
+        """The program that the module describes."""
+        return read_layout(self.module, self.optimizer.lr, self.imported.aliases)
+
+
+def gradient_program(job: Job, observers: Sequence[Observer] = ()) -> tuple[Lowered, Program]:
+    """`job` compiled so that the training step also returns every gradient, for verification."""
+    lowered = lower_job(job, observers, gradients=True)
+    layout = lowered.layout()
+    return lowered, Program(layout, program_files(layout, lowered.imported.weights, job.seed), None)
+
 
 def lower_job(
     job: Job,
@@ -143,7 +158,7 @@ def lower_job(
     imported = import_model(job)
     module = imported.module
     name_module(module, job.name, target)
-    pipeline = job_pipeline(job, optimizer, gradients)
+    pipeline = job_pipeline(job, optimizer, gradients, imported.frozen)
     observer = SavingsObserver()
     pipeline.run(
         make_context(), module, (*observers, observer, VerifyEach(check_named_level)), limits
@@ -170,9 +185,15 @@ class SavingsObserver(Observer):
             self.savings = Savings(self._full, work_of(module))
 
 
-def job_pipeline(job: Job, optimizer: Optimizer, gradients: bool = False) -> Pipeline:
-    """The pipeline of `job`, to be changed and run by hand."""
+def job_pipeline(
+    job: Job, optimizer: Optimizer, gradients: bool = False, frozen: Sequence[str] = ()
+) -> Pipeline:
+    """The pipeline of `job`, to be changed and run by hand.
+
+    frozen: parameters that the framework says are not to be trained, whatever the scheme says.
+    """
     scheme = parse_update(job.update) if isinstance(job.update, str) else job.update
+    scheme = replace(scheme, frozen=(*scheme.frozen, *frozen))
     return training_pipeline(
         ApplySchemePass.of(scheme), optimizer.to_pass(gradients=gradients), job.layout
     )
@@ -202,7 +223,7 @@ def _check_budget(job: Job, layout: ProgramLayout, report: Report) -> None:
         return
     budget, needed = parse_size(job.budget), layout.arena_bytes + layout.state_bytes
     if needed > budget:
-        raise PockError(
+        raise BudgetError(
             Diagnostic(
                 f"the program needs {needed} bytes of RAM (arena {layout.arena_bytes}, state "
                 f"{layout.state_bytes}), {needed - budget} more than the budget of {budget}",

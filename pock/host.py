@@ -7,6 +7,7 @@ everywhere.
 from __future__ import annotations
 
 import platform
+from importlib import import_module
 from pathlib import Path
 
 from pock_ir.target import Target, target_named
@@ -43,9 +44,7 @@ def resolve_target(text: str) -> Target:
 
     Raises PockError that lists the known names.
     """
-    import pock_ir.targets  # registers the declared targets
-
-    del pock_ir.targets
+    import_module("pock_ir.targets")  # registers the declared targets
     name, separator, options = text.partition(":")
     chosen = host_target_name() if name == "host" else name
     return target_named(f"{chosen}{separator}{options}")

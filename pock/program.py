@@ -28,21 +28,32 @@ if TYPE_CHECKING:
 class Program:
     """What `pock.compile` returns.
 
-    layout: memory and entry points; files: every generated file by relative path; verifier:
-    compares this program with its source framework (None for a program read from a folder).
+    layout: memory and entry points; files: every generated file by relative path; details and
+    verifier: the report, and the comparison with the source framework; both are None for a
+    program that was read from a folder.
     The C is compiled when it is first run, in a temporary folder that goes with this object.
     """
 
     layout: ProgramLayout
     files: Mapping[str, bytes]
-    details: Report
+    details: Report | None
     verifier: Callable[[int], Verification] | None = None
     compiler: str | None = None
     _session: Session | None = field(default=None, repr=False)
     _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     def report(self) -> Report:
-        """Memory to the byte, kernels, and what the update scheme saves."""
+        """Memory to the byte, kernels, and what the update scheme saves.
+
+        Raises PockError if the program was read from a folder, where memory.json holds it.
+        """
+        if self.details is None:
+            raise PockError(
+                Diagnostic(
+                    "this program was read from a folder: its report is the file memory.json",
+                    help="print it with: pock report DIR",
+                )
+            )
         return self.details
 
     def verify(self, steps: int = 3) -> Verification:

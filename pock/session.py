@@ -7,7 +7,7 @@ binding cannot drift from the C.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,20 @@ class Session:
         losses = [float(array) for port, array in results if port.kind == "loss"]
         named = {port.name: array for port, array in results if port.kind != "loss"}
         return Results(losses[0] if losses else None, named)
+
+    def ordered(self, name: str, arrays: Mapping[str, Any]) -> list[Any]:
+        """The arrays that entry `name` takes, in its order, of those given by name.
+
+        Raises PockError if there is no such entry or one is missing.
+        """
+        entry = self.layout.entry(name)
+        if entry is None:
+            raise PockError(f"the program was compiled without {name}")
+        wanted = [port.name for port in public_ports(entry) if not port.is_result]
+        missing = ", ".join(port for port in wanted if port not in arrays)
+        if missing:
+            raise PockError(f"{name} needs arrays that were not given: {missing}")
+        return [arrays[port] for port in wanted]
 
     def _inputs(self, entry: Entry, ports: Sequence[Port], values: Sequence[Any]) -> list[Array]:
         wanted = [port for port in ports if not port.is_result]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any, cast
 
 from xdsl.ir import Operation
 from xdsl.irdl import IRDLOperation, OpDef, OptionalDef, VariadicDef
@@ -14,11 +15,11 @@ from xdsl.irdl import IRDLOperation, OpDef, OptionalDef, VariadicDef
 from pock.tools.passes import working_levels
 from pock_ir.dialects import all_ops
 from pock_ir.dialects.levels import ROWS
-from pock_ir.passes.autodiff.facet import VJP
+from pock_ir.passes.autodiff.facet import VJP, inactive
 from pock_ir.registry import Option, all_passes
 
-KERNELS_FILE = "kernels.json"
-"""Which kernels run each op, made by scripts/generate_docs.py from the samples of all ops."""
+SUPPORT_FILE = "support.json"
+"""What supports what, found by scripts/generate_docs.py with the samples of all ops."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ def _mark(item: object) -> str:
 
 
 def gradient_of(op: type[Operation]) -> str:
-    """Whether autodiff has a rule: "yes", "no: reason", or "" where the question has no sense."""
+    """Whether autodiff has a rule: "yes", "zero", "no: reason"; "" outside of training graphs."""
     if not op.name.startswith(("nn.", "train.")):
         return ""
     if VJP.has(op):
-        return "yes"
+        rule: object = VJP.of(cast("type[IRDLOperation]", op).create())
+        is_inactive = getattr(rule, "__qualname__", "").startswith(f"{inactive.__name__}.")
+        return "zero" if is_inactive else "yes"
     return f"no: {VJP.reason_against(op) or 'no rule is known'}"
 
 
@@ -111,8 +114,7 @@ def pass_rows() -> list[PassRow]:
 
 
 @cache
-def kernel_table() -> Mapping[str, Mapping[str, list[str]]]:
-    """Op name -> target name -> names of the kernels that run it."""
-    text = (resources.files("pock.tools") / KERNELS_FILE).read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, list[str]]] = json.loads(text)
-    return table
+def support_table() -> Mapping[str, Any]:
+    """The generated table: "kernels" (op -> target -> kernels) and "torch" (operator -> row)."""
+    text = (resources.files("pock.tools") / SUPPORT_FILE).read_text(encoding="utf-8")
+    return json.loads(text)

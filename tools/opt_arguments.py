@@ -79,6 +79,7 @@ def parse_arguments(arguments: Sequence[str]) -> Arguments:
     """Read the command line. Exits with status 2 if it is wrong, 0 after --help."""
     parser = _Parser(
         "pock-opt",
+        usage="pock-opt [options] [FILE]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -40,10 +40,8 @@ def bisect(context: Context, module: ModuleOp, pipeline: Pipeline, command: str)
         good, bad = (good, middle) if fails_after(middle) else (middle, bad)
     stage, action = passes[good]
     before = pass_text(item for _, item in passes[:good]) or "(none)"
-    return (
-        f"first failing pass: {pass_text([action])} (number {bad} of {len(passes)}, stage {stage})\n"
-        f"good after: {before}\n"
-    )
+    where = f"number {bad} of {len(passes)}, stage {stage}"
+    return f"first failing pass: {pass_text([action])} ({where})\ngood after: {before}\n"
 
 
 def _words(command: str) -> list[str]:

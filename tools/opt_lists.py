@@ -20,7 +20,9 @@ def passes_text() -> str:
         levels = ",".join(row.levels) + (f" -> {row.after}" if row.after else "")
         lines.append(f"{row.name:{WIDTH}}[{levels or 'any'}] {row.summary}")
         for option in row.options:
-            default = "must be given" if option.default is None else f"default {option.default}"
+            default = (
+                "must be given" if option.default is None else f"default {option.default or 'none'}"
+            )
             lines.append(f"{'':{WIDTH}}  {option.name}: {option.type}, {default}")
     return "\n".join(lines)
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-import zlib
-from pathlib import Path
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
+from pock.tools.arrays import read_arrays, write_arrays
 from pock.tools.opt_arguments import Arguments
 from pock_ir.diagnostics import PockError, quote
 from pock_ir.lowering.execute import execute, input_slots, random_inputs
 from pock_ir.types import Array, dtype_of_numpy
-
-MAX_INPUT_BYTES = 1 << 32
-"""The most bytes of arrays that one .npz file may unpack to."""
-
-MAX_ARRAYS = 100_000
 
 
 def run_text(module: ModuleOp, options: Arguments) -> str:
@@ -59,55 +51,3 @@ def digest(array: Array) -> str:
 def _values(array: Array) -> str:
     text = np.array2string(array, threshold=1 << 20, separator=", ", max_line_width=100)
     return f"{dtype_of_numpy(array.dtype).name}{list(array.shape)} = {text}"
-
-
-def read_arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file by name; nothing in it is unpickled.
-
-    Raises PockError if the file cannot be read, is malformed or unpacks to too much.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            size = sum(entry.file_size for entry in entries)
-            if size > MAX_INPUT_BYTES or len(entries) > MAX_ARRAYS:
-                raise PockError(
-                    f"{quote(path)} unpacks to {size} bytes; the limit is {MAX_INPUT_BYTES}"
-                )
-            return {
-                entry.filename.removesuffix(".npy"): _read_array(archive, entry, path)
-                for entry in entries
-            }
-    except OSError as error:
-        raise PockError(f"cannot read {quote(path)}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise PockError(f"{quote(path)} is not an .npz file: {error}") from error
-
-
-def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Array:
-    try:
-        data = io.BytesIO(archive.read(entry))
-        array = np.lib.format.read_array(data, allow_pickle=False)
-        dtype_of_numpy(array.dtype)
-    except KeyError as error:
-        raise PockError(
-            f"{quote(path)}: {quote(entry.filename)}: {array.dtype} is not supported"
-        ) from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise PockError(f"{quote(path)}: {quote(entry.filename)}: {reason}") from error
-    return array
-
-
-def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
-    """Write an .npz file, whole or not at all. Raises PockError if that is not possible."""
-    from pock.program import write_file
-
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in arrays.items():
-            data = io.BytesIO()
-            np.lib.format.write_array(data, array, allow_pickle=False)
-            # A fixed date, so that equal results give equal files.
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getvalue())
-    write_file(path, buffer.getvalue())

@@ -14,7 +14,15 @@ from pock_ir.levels import level_name_of
 from pock_ir.passes.optimizer import OptimizerPass
 from pock_ir.passes.scheme import ApplySchemePass
 from pock_ir.pipeline import Pipeline, Stage
-from pock_ir.registry import PassInfo, Spec, all_passes, build_pass, parse_passes, parse_specs
+from pock_ir.registry import (
+    PassInfo,
+    Spec,
+    Value,
+    all_passes,
+    build_pass,
+    parse_passes,
+    parse_specs,
+)
 
 FIRST_LEVEL = "nn"
 PIPELINES = ("training",)
@@ -65,13 +73,11 @@ def _way_to(levels: tuple[str, ...], level: str) -> str:
     way: list[str] = []
     seen = {level}
     while level not in levels:
-        steps = [
-            i for i in all_passes().values() if i.before == level and i.level_after(level) != level
-        ]
-        if not steps or steps[0].level_after(level) in seen:
+        step = next((i for i in all_passes().values() if i.before == level != i.after), None)
+        if step is None or step.level_after(level) in seen:
             return f"give it a module at level {' or '.join(map(quote, levels))}"
-        way.append(steps[0].name)
-        level = steps[0].level_after(level)
+        way.append(step.name)
+        level = step.level_after(level)
         seen.add(level)
     return f"run first: {','.join(way)}"
 
@@ -91,13 +97,11 @@ def named_pipeline(text: str) -> Pipeline:
     return training_pipeline(update, optimizer, _layout(layout))
 
 
-def _built(
-    kind: type[ModulePass], options: Mapping[str, tuple[bool | int | float | str, ...]]
-) -> ModulePass:
+def _built(kind: type[ModulePass], options: Mapping[str, tuple[Value, ...]]) -> ModulePass:
     return build_pass(Spec(kind.name, options))
 
 
-def _layout(values: tuple[bool | int | float | str, ...]) -> str:
+def _layout(values: tuple[Value, ...]) -> str:
     if values not in (("nhwc",), ("keep",)):
         raise PockError(
             Diagnostic(f"no layout is called {quote(values[0])}", help="known: nhwc, keep")

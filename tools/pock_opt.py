@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pock.tools.exits import EXIT_OK, NegativeAnswer, run
 from pock.tools.opt_arguments import Arguments, parse_arguments
-from pock_ir.diagnostics import PockError, one_line
+from pock_ir.diagnostics import Diagnostic, PockError, one_line, quote
 
 if TYPE_CHECKING:
     from xdsl.context import Context
@@ -30,20 +31,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(options: Arguments) -> int:
-    from pock.tools import opt_lists
-
-    for wanted, text in (
-        (options.list_levels, opt_lists.levels_text),
-        (options.list_passes, opt_lists.passes_text),
-        (options.list_ops, opt_lists.ops_text),
-    ):
-        if wanted:
-            print(text())
-            return EXIT_OK
+    if options.list_passes or options.list_ops or options.list_levels:
+        print(_lists_text(options))
+        return EXIT_OK
     chunks = list(_chunks(_input_text(options.input), options.split_input_file))
     outputs = [_process(chunk, options) for chunk in chunks]
     _write(options.output, f"{SEPARATOR}\n".join(outputs))
     return EXIT_OK
+
+
+def _lists_text(options: Arguments) -> str:
+    from pock.tools.opt_lists import levels_text, ops_text, passes_text
+
+    chosen = (
+        (options.list_levels, levels_text),
+        (options.list_passes, passes_text),
+        (options.list_ops, ops_text),
+    )
+    return "\n\n".join(text() for wanted, text in chosen if wanted)
 
 
 def _input_text(name: str) -> str:
@@ -88,9 +93,7 @@ def _parse(text: str, options: Arguments) -> tuple[Context, ModuleOp]:
     from pock_ir.levels import LEVEL_ATTRIBUTE
     from pock_ir.parse import parse_module
 
-    import pock_ir.targets  # registers the declared targets  # isort: skip
-
-    del pock_ir.targets
+    import_module("pock_ir.targets")  # registers the declared targets
     context = make_context()
     context.allow_unregistered = options.allow_unregistered_dialect
     name = "<stdin>" if options.input == "-" else options.input
@@ -102,6 +105,7 @@ def _parse(text: str, options: Arguments) -> tuple[Context, ModuleOp]:
 
 def _transform(context: Context, module: ModuleOp, options: Arguments) -> str:
     pipeline = _pipeline(module, options)
+    _check_names(pipeline, options)
     if options.bisect_script is not None:
         from pock.tools.opt_bisect import bisect
 
@@ -127,12 +131,8 @@ def _run_pipeline(
     observers: list[Observer],
     options: Arguments,
 ) -> None:
-    from pock_ir.lowering.execute import DifferenceError
-
     try:
         pipeline.run(context, module, observers, _limits(options))
-    except DifferenceError as error:
-        raise NegativeAnswer(*error.diagnostics) from error
     except OSError as error:  # of --dump-ir or of the reproducer; passes open no files
         name = one_line(str(error.filename))
         raise PockError(f"cannot write {name}: {error.strerror}") from error
@@ -145,18 +145,19 @@ def _module_text(module: ModuleOp, options: Arguments) -> str:
 
 
 def _pipeline(module: ModuleOp, options: Arguments) -> Pipeline:
-    from pock.tools.passes import check_start, named_pipeline, pass_pipeline
     from pock_ir.levels import level_name_of
     from pock_ir.pipeline import Pipeline
+
+    if options.passes is None and options.pipeline is None:
+        return Pipeline(())
+    from pock.tools.passes import check_start, named_pipeline, pass_pipeline
 
     if options.passes is not None:
         level = level_name_of(module)
         return _part(pass_pipeline(options.passes, level), options)
-    if options.pipeline is not None:
-        pipeline = _part(named_pipeline(options.pipeline), options)
-        check_start(pipeline, module)
-        return pipeline
-    return Pipeline(())
+    pipeline = _part(named_pipeline(options.pipeline or ""), options)
+    check_start(pipeline, module)
+    return pipeline
 
 
 def _part(pipeline: Pipeline, options: Arguments) -> Pipeline:
@@ -173,7 +174,6 @@ def _limits(options: Arguments) -> Limits:
 
 def _observers(options: Arguments, timing: Timing) -> Iterator[Observer]:
     from pock_ir.dialects.levels import check_named_level
-    from pock_ir.lowering.execute import compare
     from pock_ir.pipeline import DumpIR, PrintIR, Validate, VerifyEach
 
     yield timing
@@ -187,7 +187,27 @@ def _observers(options: Arguments, timing: Timing) -> Iterator[Observer]:
     if options.verify_each:
         yield VerifyEach(check_named_level)
     if options.validate_each:
-        yield Validate(compare)
+        yield Validate(_compare)
+
+
+def _compare(before: ModuleOp, after: ModuleOp, pass_name: str) -> None:
+    from pock_ir.lowering.execute import DifferenceError, compare
+
+    try:
+        compare(before, after, pass_name)
+    except DifferenceError as error:
+        raise NegativeAnswer(*error.diagnostics) from error
+
+
+def _check_names(pipeline: Pipeline, options: Arguments) -> None:
+    """Raise PockError for a name after --print-ir-* that would silently print nothing."""
+    actions = [action.name for stage in pipeline.stages for action in stage.passes]
+    known = ("all", *pipeline.names(), *actions)
+    for name in _names(options.print_ir_before) | _names(options.print_ir_after):
+        if name not in known:
+            listed = ", ".join(dict.fromkeys(known))
+            message = f"nothing to print: no stage or pass {quote(name)} runs"
+            raise PockError(Diagnostic(message, help=f"known: {listed}"))
 
 
 def _names(text: str | None) -> frozenset[str]:

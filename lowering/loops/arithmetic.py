@@ -102,7 +102,9 @@ def broadcast(value: SSAValue, lanes: int) -> Operation:
 def dtype_of_value(value: SSAValue) -> DType:
     """The dtype of a scalar or of a vector's elements."""
     type = value.type
-    return dtype_of(cast("VectorType[Attribute]", type).element_type if isinstance(type, VectorType) else type)
+    return dtype_of(
+        cast("VectorType[Attribute]", type).element_type if isinstance(type, VectorType) else type
+    )
 
 
 def operation(op: str, args: Sequence[SSAValue]) -> Operation:
@@ -138,20 +140,26 @@ def conversion(value: SSAValue, result: DType) -> Operation | None:
         return None
     if source.is_float and result.is_float:
         wider = result.bytes > source.bytes
-        return arith.ExtFOp(value, cast(Any, type)) if wider else arith.TruncFOp(value, cast(Any, type))
+        return (
+            arith.ExtFOp(value, cast(Any, type))
+            if wider
+            else arith.TruncFOp(value, cast(Any, type))
+        )
     if result.is_float:
         return arith.SIToFPOp(value, cast(Any, type))
     if source.is_float:
         return arith.FPToSIOp(value, cast(Any, type))
     wider = result.bytes > source.bytes
-    return arith.ExtSIOp(value, cast(Any, type)) if wider else arith.TruncIOp(value, cast(Any, type))
+    return (
+        arith.ExtSIOp(value, cast(Any, type)) if wider else arith.TruncIOp(value, cast(Any, type))
+    )
 
 
 def uniform(seed: SSAValue, step: SSAValue, index: SSAValue, stream: SSAValue) -> Operation:
     """A call of the prelude's generator: one number for each element of `index` (i32)."""
-    lanes = index.type
-    name = f"{UNIFORM}_vector" if isinstance(lanes, VectorType) else UNIFORM
-    return func.CallOp(name, [seed, step, index, stream], [like(lanes, f32)])
+    result = like(index.type, f32)
+    name = UNIFORM if result == f32 else f"{UNIFORM}_vector"
+    return func.CallOp(name, [seed, step, index, stream], [result])
 
 
 def lane_numbers(stride: int, lanes: int) -> Operation:

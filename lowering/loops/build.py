@@ -12,7 +12,7 @@ from itertools import product
 from typing import TypeAlias
 
 from xdsl.dialects import arith, scf
-from xdsl.dialects.builtin import FunctionType, IndexType, MemRefType, ModuleOp
+from xdsl.dialects.builtin import FunctionType, IndexType, MemRefType
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
@@ -34,7 +34,9 @@ Body: TypeAlias = Callable[[list[SSAValue]], Sequence[SSAValue]]
 class NestBuilder:
     """Builds the loops of one nest at the end of a function's block."""
 
-    def __init__(self, nest: Nest, chosen: Plan, values: Values, part: SSAValue, parts: int) -> None:
+    def __init__(
+        self, nest: Nest, chosen: Plan, values: Values, part: SSAValue, parts: int
+    ) -> None:
         self.nest = nest
         self.plan = chosen
         self.values = values
@@ -63,9 +65,9 @@ class NestBuilder:
         if isinstance(low, int) and isinstance(high, int) and low >= high:
             return list(starts)
         values = self.values
-        bounds = [self._index(bound) for bound in (low, high, step)]
+        first, last, stride = (self._index(bound) for bound in (low, high, step))
         block = Block(arg_types=[IndexType(), *(start.type for start in starts)])
-        loop = scf.ForOp(*bounds, list(starts), block)
+        loop = scf.ForOp(first, last, stride, list(starts), block)
         outer = values.scopes[-1]
         outer.block.add_op(loop)
         outer.before = loop
@@ -216,11 +218,13 @@ class NestBuilder:
         unroll = max(1, min(self.plan.unroll(number), size // step))
         slots = self._slots(each)
         reductions = [reduction for reduction, _ in slots]
-        copies = [{dim: i * step} if i else {} for i in range(unroll)]
+        copies: list[Copy] = [{dim: i * step} if i else {} for i in range(unroll)]
         starts = [self._start(r, wide) for r, wide in slots for _ in copies]
         end = size // (unroll * step) * (unroll * step)
         sums = self._chunked(dim, end, unroll * step, starts, each, copies)
-        sums = [self._tree(r, sums[i * unroll : (i + 1) * unroll]) for i, r in enumerate(reductions)]
+        sums = [
+            self._tree(r, sums[i * unroll : (i + 1) * unroll]) for i, r in enumerate(reductions)
+        ]
         last = size // step * step
         sums = self._for(dim, end, last, step, sums, lambda c: self._accumulate(each, [{}], c))
         if not lanes or last == size:
@@ -250,12 +254,16 @@ class NestBuilder:
             low, sums = carried[0], carried[1:]
             stop = self._append(arith.AddiOp(low, self._index(CHUNK * step)))
             high = self._append(arith.MinSIOp(stop, self._index(end)))
-            inner = self._for(dim, low, high, step, starts, lambda c: self._accumulate(each, copies, c))
+            inner = self._for(
+                dim, low, high, step, starts, lambda c: self._accumulate(each, copies, c)
+            )
             return self._merge(reductions, sums, inner)
 
         return self._for(-1, 0, end, CHUNK * step, starts, chunk)
 
-    def _accumulate(self, each: Pass, copies: Sequence[Copy], carried: list[SSAValue]) -> list[SSAValue]:
+    def _accumulate(
+        self, each: Pass, copies: Sequence[Copy], carried: list[SSAValue]
+    ) -> list[SSAValue]:
         """The loop body: add to all accumulators, and do the stores of this pass."""
         following: list[SSAValue] = []
         places = product(each.reductions, self.blocks, copies)
@@ -329,11 +337,15 @@ def _is_constant(value: SSAValue) -> bool:
     return isinstance(value.owner, arith.ConstantOp)
 
 
-def build_module(function: FuncOp) -> ModuleOp:
-    """A module of `function` and declarations of the run-time functions that it calls."""
-    calls = {op.callee.root_reference.data: op for op in function.walk() if isinstance(op, CallOp)}
-    declarations = [
-        FuncOp.external(name, list(op.operand_types), list(op.result_types))
-        for name, op in sorted(calls.items())
+def declarations(functions: Sequence[FuncOp]) -> list[FuncOp]:
+    """Declarations of the run-time functions that `functions` call, by name."""
+    calls = {
+        op.callee.root_reference.data: op
+        for function in functions
+        for op in function.walk()
+        if isinstance(op, CallOp)
+    }
+    return [
+        FuncOp.external(name, list(call.operand_types), list(call.result_types))
+        for name, call in sorted(calls.items())
     ]
-    return ModuleOp([*declarations, function])

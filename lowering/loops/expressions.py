@@ -7,21 +7,18 @@ result is an expression of elements of the inputs; this module composes it from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import TypeAlias, cast
+from collections.abc import Container, Sequence
 
 from xdsl.ir import Operation, OpResult, SSAValue
 
+from pock_ir.diagnostics import Diagnostic, PockError
 from pock_ir.dialects.elementwise import ElementwiseOp
 from pock_ir.dialects.shape import BroadcastOp, ConstantOp, ReshapeOp
-from pock_ir.diagnostics import Diagnostic, PockError
 from pock_ir.location import location_of
 from pock_ir.lowering.loops.updates import UPDATES
 from pock_ir.scalar import Expr, arg
 from pock_ir.scalar import cast as cast_to
 from pock_ir.types import DType, dtype_of, shape_of
-
-Rule: TypeAlias = Callable[[Operation, Sequence[Expr]], Sequence[Expr]]
 
 
 def typed_constant(op: ConstantOp) -> Expr:
@@ -93,36 +90,3 @@ class Expressions:
             message = f"{op.name} is not elementwise: give its result"
             raise PockError(Diagnostic(message, location_of(op)))
         return results
-
-
-def arguments_of(expressions: Sequence[Expr]) -> set[int]:
-    """The numbers of all arguments that the expressions read."""
-    found: set[int] = set()
-    seen: set[Expr] = set()
-    stack = list(expressions)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.op == "arg":
-            found.add(node.index)
-        stack.extend(node.args)
-    return found
-
-
-def substitute(expression: Expr, values: Mapping[int, Expr]) -> Expr:
-    """The expression with argument i replaced by `values[i]`."""
-    known: dict[Expr, Expr] = {}
-
-    def visit(node: Expr) -> Expr:
-        if node.op == "arg":
-            return values.get(node.index, node)
-        if not node.args:
-            return node
-        if node not in known:
-            args = tuple(visit(child) for child in node.args)
-            known[node] = Expr(node.op, args, node.index, node.value, node.dtype)
-        return known[node]
-
-    return visit(cast(Expr, expression))

@@ -39,8 +39,10 @@ def _result_shape(value: SSAValue) -> tuple[int, ...]:
 
 def _update_of(value: SSAValue) -> UpdateOp | None:
     """The op that makes `value` by updating a slice of a parameter."""
-    op = value.op if isinstance(value, OpResult) else None
-    return op if isinstance(op, UpdateOp) and value.index == 0 and is_partial(op) else None
+    if not isinstance(value, OpResult) or value.index != 0:
+        return None
+    op = value.op
+    return op if isinstance(op, UpdateOp) and is_partial(op) else None
 
 
 def _place(domain: Domain, shape: tuple[int, ...]) -> Map:
@@ -81,18 +83,17 @@ def read_body(call: CallOp) -> LoopProgram:
     return LoopProgram(buffers_of(call), nests, aliases, split=not copies and bool(nest.kept))
 
 
-def _rest_of_parameter(
-    op: UpdateOp, buffer: int, aliases: Mapping[int, int]
-) -> list[Nest]:
+def _rest_of_parameter(op: UpdateOp, buffer: int, aliases: Mapping[int, int]) -> list[Nest]:
     """A copy of the whole parameter, unless the result takes over its memory."""
-    if not isinstance(op.w, BlockArgument):
+    w: SSAValue = op.w
+    if not isinstance(w, BlockArgument):
         raise Unsupported("a slice of a computed parameter")
-    if aliases.get(buffer) == op.w.index:
+    if aliases.get(buffer) == w.index:
         return []
-    sizes = shape_of(op.w)
+    sizes = shape_of(w)
     strides = row_major(sizes)
-    dtype = dtype_of(op.w)
-    source = Access(op.w.index, dtype, strides)
+    dtype = dtype_of(w)
+    source = Access(w.index, dtype, strides)
     store = Store(Access(buffer, dtype, strides), arg(0))
     return [Nest(sizes, frozenset(), (source,), (), (store,))]
 

@@ -149,7 +149,9 @@ def _fits(nest: Nest, lane: int) -> bool:
     steps = [a.strides[lane] for a in nest.accesses() if isinstance(a, Access)]
     if any(step not in (0, 1) for step in steps):
         return False
-    if any(store.to.strides[lane] and store.to.dtype.name not in VECTOR_DTYPES for store in nest.stores):
+    if any(
+        store.to.strides[lane] and store.to.dtype.name not in VECTOR_DTYPES for store in nest.stores
+    ):
         return False
     allowed = ("f32", "i32") if lane not in nest.reduced else ("f32",)
     if any(each.dtype.name not in allowed for each in nest.reductions):
@@ -172,7 +174,11 @@ def _node_fits(nest: Nest, node: Expr, known: dict[Expr, DType | None]) -> bool:
         return False
     operands = [expression_dtype(nest, child, known) for child in node.args]
     meets = next((operand for operand in operands if operand is not None), dtype)
-    return meets is None or node.op in ("arg", "cast", "select", "uniform") or vectorises(node.op, meets)
+    return (
+        meets is None
+        or node.op in ("arg", "cast", "select", "uniform")
+        or vectorises(node.op, meets)
+    )
 
 
 def shared_dim(nest: Nest, chosen: Plan, parts: int) -> int:

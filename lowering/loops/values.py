@@ -102,7 +102,9 @@ class Values:
         return next(scope for scope in self.scopes if dims <= scope.dims)
 
     def index_constant(self, value: int) -> SSAValue:
-        return self._once(self.scopes[0], ("index", value), lambda: arithmetic.index_constant(value))
+        return self._once(
+            self.scopes[0], ("index", value), lambda: arithmetic.index_constant(value)
+        )
 
     def _once(self, scope: Scope, key: object, make: Callable[[], Operation]) -> SSAValue:
         if key not in scope.known:
@@ -195,9 +197,9 @@ class Values:
         if node.op == "cast":
             return self._cast(node, copy, scope)
         if node.op == "uniform":
-            args = self._operands(node.args, copy, I32, self.dims(node), spread=(2,))
+            seed, step, index = self._operands(node.args, copy, I32, self.dims(node), spread=(2,))
             stream = self._constant(_signed(node.value), I32)
-            return scope.insert(arithmetic.uniform(*args, stream))
+            return scope.insert(arithmetic.uniform(seed, step, index, stream))
         if node.op == "not":
             args = self._operands((node.args[0], Expr("const", value=1)), copy, I1, self.dims(node))
             return scope.insert(arithmetic.operation("xor", args))

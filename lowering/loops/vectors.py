@@ -14,14 +14,14 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import AnyFloatConstr, IntegerType, VectorType, i1
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.ir.core import SSAValues
-from xdsl.irdl import AnyOf, AttrConstraint, BaseAttr, EqAttrConstraint, OperandDef, ResultDef
+from xdsl.irdl import AttrConstraint, BaseAttr, EqAttrConstraint, OperandDef, ResultDef
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 _VECTOR: AttrConstraint = BaseAttr(VectorType)
-_CONDITION = AnyOf([EqAttrConstraint(i1), _VECTOR])
-_INTEGER = AnyOf([BaseAttr(IntegerType), _VECTOR])
-_FLOAT = AnyOf([AnyFloatConstr, _VECTOR])
+_CONDITION: AttrConstraint = EqAttrConstraint(i1) | _VECTOR
+_INTEGER: AttrConstraint = BaseAttr(IntegerType) | _VECTOR
+_FLOAT: AttrConstraint = AnyFloatConstr | _VECTOR
 
 
 def like(shape: Attribute, element: Attribute) -> Attribute:

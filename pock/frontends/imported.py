@@ -19,7 +19,8 @@ class Imported:
     weights: the tensors that the module reads (parameters, buffers, constants) by framework name.
     aliases: name -> name in `weights`, for tied tensors.
     frozen: names of parameters that the framework says are not to be trained.
-    inputs, targets, outputs: names in the order in which the model takes and returns them.
+    inputs, targets, outputs: names in the order in which the model takes and returns them; a
+        function of the module has no argument for an input that it does not use.
     """
 
     module: ModuleOp

@@ -25,13 +25,13 @@ from pock_ir.location import location_of
 from pock_ir.lowering.loops.arithmetic import FLOAT, INTEGER
 from pock_ir.op import integer
 from pock_ir.target import Target
-from pock_ir.targets.c.scalar_c import cast as convert
 from pock_ir.targets.c.scalar_c import (
     SPLATS,
     literal,
     operation,
     value_type,
 )
+from pock_ir.targets.c.scalar_c import cast as convert
 from pock_ir.types import DType, dtype_named, dtype_of
 
 I1 = dtype_named("i1")
@@ -288,15 +288,17 @@ def _yield(out: LoopsWriter, op: scf.YieldOp) -> None:
 
 def _call(out: LoopsWriter, op: func.CallOp) -> None:
     """A random number: its index is a register in the vector form."""
-    name = op.callee.root_reference.data
     seed, step, index, stream = out.of(op.arguments)
-    forms = {
-        "pock_uniform": f"pock_uniform((uint32_t){seed}, (uint32_t){step}, (uint32_t){index}, ",
-        "pock_uniform_vector": f"pock_vuniform((uint32_t){seed}, (uint32_t){step}, (pock_vu){index}, ",
+    functions = {
+        "pock_uniform": ("pock_uniform", "uint32_t"),
+        "pock_uniform_vector": ("pock_vuniform", "pock_vu"),
     }
-    if name not in forms:
+    name = op.callee.root_reference.data
+    if name not in functions:
         raise PockError(f"a call of {name} has no C text")
-    out.define(op.res[0], f"{forms[name]}(uint32_t){stream})")
+    function, words = functions[name]
+    key = f"(uint32_t){seed}, (uint32_t){step}"
+    out.define(op.res[0], f"{function}({key}, ({words}){index}, (uint32_t){stream})")
 
 
 def _nothing(out: LoopsWriter, op: Operation) -> None:

@@ -156,28 +156,28 @@ static inline pock_vf pock_vsqrt(pock_vf x)
 }
 """
 
-_HORIZONTAL = """\
+
+def _horizontal(lanes: int) -> str:
+    """The reductions of one register; shuffles, since a loop over lanes would go through memory."""
+    rounds = [lanes >> i for i in range(1, lanes.bit_length())]
+    orders = [", ".join(str((i + width) % lanes) for i in range(lanes)) for width in rounds]
+    turned = [f"__builtin_shufflevector(x, x, {order})" for order in orders]
+    sums = "\n".join(f"    x += {text};" for text in turned)
+    maxima = "\n".join(f"    x = pock_vmax(x, {text});" for text in turned)
+    return f"""\
 /* the sum of all lanes, halves first */
 static inline float pock_vsum(pock_vf x)
-{
-    float lane[LANES];
-    memcpy(lane, &x, sizeof lane);
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lane[i] += lane[i + width];
-    return lane[0];
-}
+{{
+{sums}
+    return x[0];
+}}
 
 /* the greatest lane, NaN if any is NaN */
 static inline float pock_vmaximum(pock_vf x)
-{
-    float lane[LANES];
-    memcpy(lane, &x, sizeof lane);
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lane[i] = pock_max(lane[i], lane[i + width]);
-    return lane[0];
-}
+{{
+{maxima}
+    return x[0];
+}}
 """
 
 
@@ -205,5 +205,5 @@ def prelude(target: Target) -> str:
     lanes = target.vector.lanes(4)
     parts = [_SCALAR, scalar_math()]
     if lanes > 1:
-        parts += [_sized(_VECTOR, lanes), vector_math(), _sized(_HORIZONTAL, lanes)]
+        parts += [_sized(_VECTOR, lanes), vector_math(), _horizontal(lanes)]
     return _INCLUDES + "\n" + "\n".join(parts).replace("static inline ", "POCK_INLINE ")

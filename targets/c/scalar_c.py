@@ -167,7 +167,8 @@ def cast(text: str, source: DType, result: DType, lanes: int) -> str:
     if source == result:
         return text
     if lanes == 1:
-        kind_of(source, 1), kind_of(result, 1)
+        for dtype in (source, result):
+            kind_of(dtype, 1)  # refuses what has no C text
         return f"{text} != 0" if result.name == "i1" else f"({result.c}){text}"
     row = _CASTS.get((source.name, result.name))
     if row is None:
@@ -248,9 +249,7 @@ class BodyEmitter:
     emitter never uses a name twice, so its statements may stand in nested scopes.
     """
 
-    def __init__(
-        self, call_or_block: Operation | Block, target: Target, prefix: str = "t"
-    ) -> None:
+    def __init__(self, call_or_block: Operation | Block, target: Target, prefix: str = "t") -> None:
         self._block = call_or_block
         self._target = target
         self._names = Names(prefix)

@@ -11,7 +11,7 @@ def log_normalizer(logits, labels):
     return (peak + np.log(np.exp(logits - peak).sum(axis=1, keepdims=True)))[:, 0]
 
 
-def samples(id, reason, logits, labels, ignore=-100, reduction="mean", smoothing=0.0):
+def samples(id, reason, logits, labels, ignore=-100, reduction="mean", smoothing=0.0, smooth=True):
     properties = {
         "ignore_index": ignore,
         "reduction": reduction,
@@ -19,7 +19,7 @@ def samples(id, reason, logits, labels, ignore=-100, reduction="mean", smoothing
     }
     saved = computed(logits.shape[:1], log_normalizer)
     return [
-        Sample(CrossEntropyOp, (logits, labels), properties, id, reason),
+        Sample(CrossEntropyOp, (logits, labels), properties, id, reason, smooth=smooth),
         Sample(CrossEntropyGradOp, (logits, labels, saved, normal()), properties, id, reason),
     ]
 
@@ -35,7 +35,13 @@ SAMPLES = [
     *samples(
         "ignored-class", "ignore_index is a class", normal(4, 3), given([0, 1, 2, 1], "i64"), 1
     ),
-    *samples("all-ignored", "mean of nothing is NaN", normal(2, 3), given([-100, -100], "i64")),
+    *samples(
+        "all-ignored",
+        "mean of nothing is NaN",
+        normal(2, 3),
+        given([-100, -100], "i64"),
+        smooth=False,
+    ),
     *samples("smoothed", "label smoothing", normal(5, 7), LABELS, smoothing=0.1),
     *samples(
         "smoothed-ignored",

@@ -40,8 +40,9 @@ def capture_module(
     """Trace `module` in its present mode and decompose the graph.
 
     training: gradients will be taken, so places that stop or replace them are refused.
-    what: what messages call the module. active_inputs: how many of the first inputs carry
-    gradients, as the outputs of a model do into its loss. Raises PockError with everything that was found.
+    what: what messages call the module.
+    active_inputs: how many of the first inputs carry gradients, as a model's outputs do into a loss.
+    Raises PockError with everything that was found.
     """
     errors = DiagnosticCollector()
     if training:

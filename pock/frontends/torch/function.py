@@ -166,5 +166,6 @@ def _import_loss(
         errors,
         first_stream=model.streams,
         name="loss",
+        frame=objective.frame,
     )
     return importer.run([objective.result])[0]

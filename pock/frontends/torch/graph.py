@@ -14,12 +14,12 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.fx.node import map_arg
-from xdsl.dialects.builtin import UNKNOWN_LOC, LocationAttr, NameLoc, StringAttr
+from xdsl.dialects.builtin import UNKNOWN_LOC, NameLoc, StringAttr
 from xdsl.ir import Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from pock.frontends.torch.ops.common import splat
-from pock.frontends.torch.source import describe_frame, frame_location, node_frame
+from pock.frontends.torch.source import Frame, describe_frame, frame_location, node_frame
 from pock.frontends.torch.table import (
     Call,
     Random,
@@ -69,8 +69,8 @@ class GraphImporter:
     """Imports the nodes of one graph at the end of `block`.
 
     leaves: the graph's placeholders by name, as SSA values. key: gives @train's seed and step.
-    first_stream: the number of the graph's first random stream. name: what an op without any
-    known source line is named after.
+    first_stream: the number of the graph's first random stream. name, frame: what and where the
+    graph comes from, for nodes without a source line of their own.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class GraphImporter:
         errors: DiagnosticCollector,
         first_stream: int = 0,
         name: str = "model",
+        frame: Frame | None = None,
     ) -> None:
         self._nodes = list(program.graph.nodes)
         self._emit = Emitter.at_end(block, UNKNOWN_LOC)
@@ -89,7 +90,8 @@ class GraphImporter:
         self._leaves = leaves
         self._key = key
         self._errors = errors
-        self._name = name
+        self._frame = frame
+        self._unknown = NameLoc(StringAttr(name), UNKNOWN_LOC)
         random = [node for node in self._nodes if draws_random_numbers(node)]
         self._streams = {node: first_stream + index for index, node in enumerate(random)}
 
@@ -106,14 +108,14 @@ class GraphImporter:
         """
         named = {node.name: node for node in self._nodes}
         needed = _needed([named[name] for name in outputs])
-        location: LocationAttr = NameLoc(StringAttr(self._name), UNKNOWN_LOC)
         for node in self._nodes:
             if node not in needed:
                 continue
-            frame = node_frame(node)
             # Code that PyTorch generated (the body of no_grad) has no place: take the last one.
-            location = location if frame is None else frame_location(frame)
-            self._emit.location = location
+            self._frame = node_frame(node) or self._frame
+            self._emit.location = (
+                self._unknown if self._frame is None else frame_location(self._frame)
+            )
             self._values[node] = self._import(node)
         return [self._values[named[name]] for name in outputs]
 
@@ -159,7 +161,7 @@ class GraphImporter:
         """Remember why `node` cannot be imported; None: its operator is not in the table."""
         target = str(node.target) if node.op == "call_function" else f"{node.op} {node.target}"
         operands = f"operands: {', '.join(map(_describe_type, node.all_input_nodes)) or 'none'}"
-        place = describe_frame(node_frame(node))
+        place = describe_frame(self._frame)
         if refusal is None:
             self._errors.add(f"{target} is not supported ({operands})", place, HELP_UNSUPPORTED)
         else:

@@ -127,7 +127,7 @@ def _imported(module: ModuleOp, table: StoredTable, trained: Source, evaluated: 
         {name: item.data for name, item in table.tensors.items() if name in used},
         {alias: name for alias, name in table.aliases.items() if name in used},
         tuple(name for name in table.frozen if name in used),
-        tuple(leaf.name for leaf in trained.inputs if leaf.name in used),
-        tuple(leaf.name for leaf in trained.objective.targets if leaf.name in used),
+        tuple(leaf.name for leaf in trained.inputs),
+        tuple(leaf.name for leaf in trained.objective.targets),
         tuple(leaf.name for leaf in evaluated.objective.outputs),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from pock.frontends.torch.capture import Example, capture_module
+from pock.frontends.torch.source import Frame
 from pock.frontends.torch.structure import (
     Leaf,
     input_leaves,
@@ -46,7 +48,8 @@ class Objective:
 
     outputs: all outputs of the model; fed: the names of those that the loss takes, in its order.
     inputs: the loss's own names for what it takes. targets: what the caller gives.
-    result: the loss's own name for the scalar.
+    result: the loss's own name for the scalar. frame: where the loss is defined, if that is known;
+    PyTorch records lines of functions called `forward` only.
     """
 
     program: ExportedProgram
@@ -55,6 +58,7 @@ class Objective:
     inputs: list[str]
     targets: list[Leaf]
     result: str
+    frame: Frame | None
 
 
 class _Objective(nn.Module):
@@ -111,7 +115,13 @@ def capture_loss(loss: Loss, model: ExportedProgram, targets: Any) -> Objective:
         [leaf.node for leaf in inputs],
         [Leaf(name, leaf.node, leaf.type) for name, leaf in given],
         _scalar(program),
+        _frame_of(loss),
     )
+
+
+def _frame_of(loss: Loss) -> Frame | None:
+    code = getattr(loss, "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if isinstance(code, CodeType) else None
 
 
 def _function(loss: Loss) -> LossFunction | nn.Module:

@@ -137,26 +137,79 @@ def train_reference(
 ) -> list[ReferenceStep]:
     """Train a copy of `model` for `steps` steps; batch i is batches[i % len(batches)].
 
+    rates: the learning rate of each step, by default the optimizer's; the rest as for
+    `ReferenceTraining`.
+    """
+    training = ReferenceTraining(
+        model, loss, optimizer, dtype=dtype, trainable=trainable, seed=seed
+    )
+    history: list[ReferenceStep] = []
+    for step in range(steps):
+        if rates is not None:
+            training.rate = rates[step]
+        value = training.backward(*batches[step % len(batches)])
+        gradients = training.gradients()
+        training.update()
+        history.append(ReferenceStep(value, gradients, training.updated()))
+    return history
+
+
+class ReferenceTraining:
+    """A copy of `model` in training: call `backward`, then `update`, once per step.
+
     dtype: of all float parameters, buffers and inputs; float64 gives the exact trajectory that
         rounding errors are judged by.
     trainable: framework name -> None (all of it) or the trained part; None: every parameter that
         requires a gradient. A part has optimizer state of its own, as in pock.
-    seed: of dropout. rates: the learning rate of each step, by default the optimizer's.
+    seed: of dropout.
     """
-    state = _State(model, loss, trainable, dtype)
-    torch_optimizer = make_optimizer(optimizer, list(state.leaves.values()))
-    history: list[ReferenceStep] = []
-    for step in range(steps):
-        if rates is not None:
-            torch_optimizer.param_groups[0]["lr"] = rates[step]
-        torch_optimizer.zero_grad()
-        with MatchedDropout(seed, step):
-            value = state.loss(*batches[step % len(batches)])
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        dtype: torch.dtype = torch.float32,
+        trainable: Mapping[str, Part | None] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._state = _State(model, loss, trainable, dtype)
+        self._optimizer = make_optimizer(optimizer, list(self._state.leaves.values()))
+        self._seed = seed
+        self._steps = 0
+
+    @property
+    def rate(self) -> float:
+        return self._optimizer.param_groups[0]["lr"]
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._optimizer.param_groups[0]["lr"] = rate
+
+    def backward(self, inputs: Any, targets: Any) -> float:
+        """Forward and backward on one batch; returns the loss. Buffers are updated."""
+        self._optimizer.zero_grad()
+        with MatchedDropout(self._seed, self._steps):
+            value = self._state.loss(inputs, targets)
         value.backward()
-        gradients = {name: _gradient(leaf) for name, leaf in state.leaves.items()}
-        torch_optimizer.step()
-        history.append(ReferenceStep(float(value.detach()), gradients, state.updated()))
-    return history
+        self._steps += 1
+        return float(value.detach())
+
+    def gradients(self) -> dict[str, Array]:
+        """The last gradient of each trained parameter, or of its trained part."""
+        return {name: _gradient(leaf) for name, leaf in self._state.leaves.items()}
+
+    def update(self, replaced: Mapping[str, Array] | None = None) -> None:
+        """Step the optimizer; the gradients of the parameters in `replaced` are those instead."""
+        for name, gradient in (replaced or {}).items():
+            leaf = self._state.leaves[name]
+            leaf.grad = torch.from_numpy(gradient).to(leaf.dtype)
+        self._optimizer.step()
+
+    def updated(self) -> dict[str, Array]:
+        """Trained parameters (whole) and all buffers as they are now."""
+        return self._state.updated()
 
 
 def _gradient(leaf: Tensor) -> Array:

@@ -1,6 +1,6 @@
 """Where in the user's source an exported node comes from.
 
-torch.export records a Python stack for every node. The frame that a user can act on is the
+torch.export records a Python stack for every node, of functions called `forward` only. The frame that a user can act on is the
 innermost one outside PyTorch; a model made of PyTorch's own modules only has PyTorch's frames.
 
 Paths never depend on the working directory, on where the project lies or on where a package is

@@ -29,7 +29,7 @@ from pock_ir.targets.c.kernels.attention_rows import Rows, inner_product
 from pock_ir.targets.c.kernels.gemm import Gemm
 from pock_ir.targets.c.kernels.gemm_plan import Operand, Problem, plan, seconds
 from pock_ir.targets.c.kernels.product import argument, moved_bytes, parameters
-from pock_ir.targets.c.kernels.vector import Vector, c_function, indent, vector_of
+from pock_ir.targets.c.kernels.vector import Vector, aligned, c_function, indent, vector_of
 from pock_ir.types import dtype_of, shape_of
 
 
@@ -199,13 +199,13 @@ class Blocks:
 
     @property
     def score_floats(self) -> int:
-        return _aligned(self.size * self.rows.width)
+        return aligned(self.size * self.rows.width)
 
     @property
     def scratch_floats(self) -> int:
         """For one part: scores, one number per row, then what the products need in turn."""
         most = max(p.scratch_floats for size in self.sizes() for p in self.products(size))
-        return self.tiles * self.score_floats + _aligned(self.size) + most
+        return self.tiles * self.score_floats + aligned(self.size) + most
 
     def product(
         self,
@@ -271,7 +271,7 @@ class Blocks:
             *([] if parts > 1 else ["(void)part;"]),
             f"float *const scores = (float *)(void *)scratch{own};",
             f"float *const each = scores + {self.tiles * self.score_floats};",
-            f"unsigned char *const rest = (unsigned char *)(each + {_aligned(self.size)});",
+            f"unsigned char *const rest = (unsigned char *)(each + {aligned(self.size)});",
         ]
         if self.tiles > 1:
             lines.append(f"float *const slopes = scores + {self.score_floats};")
@@ -319,18 +319,30 @@ class Forward(Blocks):
         return [self.scores(size), values]
 
     def functions(self) -> list[str]:
-        return [self.rows.softmax(f"{self.symbol}_softmax")]
+        return [
+            self.rows.mask_row(f"{self.symbol}_mask"),
+            self.rows.power_row(f"{self.symbol}_power"),
+        ]
 
     def steps(self, size: int) -> list[str]:
         tokens, width = self.q.tokens, self.rows.width
+        row = f"scores + i * {width}"
+        mask = ", ".join([row, *self.rows.mask_arguments()])
+        power = ", ".join([row, "each + i", "&normalizer", *self.rows.random_arguments()])
         keep = f"{self.normalizer}[item * {tokens} + t] = normalizer;"
-        row = ["scores + i * " + str(width), "each + i", "&normalizer", *self.rows.arguments()]
+        query = ["    const size_t t = t0 + i;"]
         return [
             self.call(f"scores_{size}", self.q.row("t0"), self.k.start, "scores"),
+            # Two passes, so that the processor can work on several rows at once.
             f"for (size_t i = 0; i < {size}; i++) {{",
-            "    const size_t t = t0 + i;",
+            *query,
+            "    (void)t;",
+            f"    each[i] = {self.symbol}_mask({mask});",
+            "}",
+            f"for (size_t i = 0; i < {size}; i++) {{",
+            *query,
             "    float normalizer;",
-            f"    {self.symbol}_softmax({', '.join(row)});",
+            f"    {self.symbol}_power({power});",
             "    " + (keep if self.normalizer else "(void)t;"),
             "}",
             self.call(f"values_{size}", "scores", self.v.start, self.out.row("t0"), "each"),
@@ -400,7 +412,8 @@ class Backward(Blocks):
             f"slopes + i * {width}",
             f"{self.normalizer}[item * {tokens} + t]",
             inner,
-            *self.rows.arguments(),
+            *self.rows.mask_arguments(),
+            *self.rows.random_arguments(),
         ]
         add = ["t0 != 0"] if self.several else []
         lines = [
@@ -439,8 +452,3 @@ class AttentionGrad(AttentionKernel):
 
     def blocks(self, call: CallOp, main: PockOp, target: Target, symbol: str = "f") -> Blocks:
         return Backward(call, main, target, symbol)
-
-
-def _aligned(floats: int) -> int:
-    """Rounded up to 64 bytes."""
-    return -(-floats // 16) * 16

@@ -45,33 +45,39 @@ class Rows:
         rest = self.op.inputs()[3]
         return rest[0] if text(self.op.mask) != "none" else None
 
-    def parameters(self) -> list[str]:
-        """What a row function takes beside its rows: query number, mask row, random state."""
+    def mask_parameters(self) -> list[str]:
+        """What masking takes beside the row: the query's number and its row of the mask."""
         found = ["size_t t"] if flag(self.op.causal) else []
         if self.mask is not None:
             kind = "uint8_t" if text(self.op.mask) == "boolean" else "float"
             found.append(f"const {kind} *mask")
-        if self.dropout:
-            found += ["uint32_t index", "uint32_t seed", "uint32_t step"]
         return found
 
-    def arguments(self) -> list[str]:
+    def mask_arguments(self) -> list[str]:
         """The same for query t of head h in batch b, where `item` is b * heads + h."""
-        g = self.geometry
         found = ["t"] if flag(self.op.causal) else []
-        if self.mask is not None:
-            b, h, t, _ = shape_of(self.mask)
-            b_step, h_step, t_step = h * t * g.keys, t * g.keys, g.keys
-            terms = [argument(self.mask)]
-            terms += [f"item / {g.heads} * {b_step}"] if b > 1 else []
-            terms += [f"item % {g.heads} * {h_step}"] if h > 1 else []
-            terms += [f"t * {t_step}"] if t > 1 else []
-            found.append(" + ".join(terms))
-        if self.dropout:
-            seed, step = self.op.inputs()[3][-2:]
-            found.append(f"(uint32_t)((item * {g.queries} + t) * {g.keys})")
-            found += [f"(uint32_t)*{argument(seed)}", f"(uint32_t)*{argument(step)}"]
-        return found
+        if self.mask is None:
+            return found
+        g = self.geometry
+        b, h, t, _ = shape_of(self.mask)
+        terms = [argument(self.mask)]
+        terms += [f"item / {g.heads} * {h * t * g.keys}"] if b > 1 else []
+        terms += [f"item % {g.heads} * {t * g.keys}"] if h > 1 else []
+        terms += [f"t * {g.keys}"] if t > 1 else []
+        return [*found, " + ".join(terms)]
+
+    def random_parameters(self) -> list[str]:
+        """What dropout takes: the first key's element number, and the state."""
+        return ["uint32_t index", "uint32_t seed", "uint32_t step"] if self.dropout else []
+
+    def random_arguments(self) -> list[str]:
+        """The same for query t of pair `item`."""
+        if not self.dropout:
+            return []
+        g = self.geometry
+        seed, step = self.op.inputs()[3][-2:]
+        index = f"(uint32_t)((item * {g.queries} + t) * {g.keys})"
+        return [index, f"(uint32_t)*{argument(seed)}", f"(uint32_t)*{argument(step)}"]
 
     def function(self, name: str) -> str:
         """The prelude's name of a function for this vector."""
@@ -150,32 +156,43 @@ static inline pock_vi pock_load_mask_{count}(const uint8_t *p)
             lines += [*indent([*self.score(True), *body]), "}"]
         return lines
 
-    def softmax(self, name: str) -> str:
-        """void NAME(row, inverse, normalizer, ...): scores become powers, with dropout applied;
-        *inverse is 1 over the sum of the powers (0 if no key is visible)."""
+    def mask_row(self, name: str) -> str:
+        """float NAME(row, ...): scale and mask the row in place; returns its largest score, 0 if
+        no key is visible. A NaN is passed over here; its own power is NaN again."""
         vector = self.vector
-        first = [vector.store("row + s", "x"), f"high = {self.function('max')}(high, x);"]
+        body = [vector.store("row + s", "x"), f"high = {self._select('x > high', 'x', 'high')};"]
         peak = "high" if vector.lanes == 1 else "pock_vmaximum(high)"
+        lines = [
+            f"{vector.type} high = {vector.splat('-INFINITY')};",
+            *self.over_keys(body, masked=True),
+            f"const float peak = {peak};",
+            "return peak == -INFINITY ? 0.0f : peak;",
+        ]
+        head = f"static float {name}({', '.join(['float *row', *self.mask_parameters()])})"
+        return c_function(head, lines)
+
+    def power_row(self, name: str) -> str:
+        """void NAME(row, inverse, normalizer, ...): masked scores become powers, with dropout
+        applied; *inverse holds the largest score before and 1 over the sum of the powers after
+        (0 if no key is visible)."""
+        vector = self.vector
         power = f"{self.function('exp')}({vector.load('row + s')} - peak)"
-        value = "e * f" if self.dropout else "e"
-        second = [
+        body = [
             f"const {vector.type} e = {power};",
             "total += e;",
             *self.factor(),
-            vector.store("row + s", value),
+            vector.store("row + s", "e * f" if self.dropout else "e"),
         ]
         lines = [
-            f"{vector.type} high = {vector.splat('-INFINITY')}, total = {vector.zero};",
-            *self.over_keys(first, masked=True),
-            f"float peak = {peak};",
-            "peak = peak == -INFINITY ? 0.0f : peak;",
-            *self.over_keys(second, masked=False),
+            "const float peak = *inverse;",
+            f"{vector.type} total = {vector.zero};",
+            *self.over_keys(body, masked=False),
             f"const float sum = {vector.sum('total')};",
             "*inverse = sum == 0.0f ? 0.0f : 1.0f / sum;",
             "*normalizer = sum == 0.0f ? 0.0f : peak + pock_log(sum);",
         ]
-        fixed = ["float *row", "float *inverse", "float *normalizer"]
-        return c_function(self._head(name, fixed), lines)
+        fixed = ["float *row", "float *inverse", "float *normalizer", *self.random_parameters()]
+        return c_function(f"static void {name}({', '.join(fixed)})", lines)
 
     def gradient(self, name: str) -> str:
         """void NAME(row, slope, normalizer, inner, ...): scores become dropped probabilities and
@@ -191,10 +208,9 @@ static inline pock_vi pock_load_mask_{count}(const uint8_t *p)
             vector.store("slope + s", f"e * ({slope} - inner) * {scale}"),
         ]
         fixed = ["float *row", "float *slope", "float normalizer", "float inner"]
-        return c_function(self._head(name, fixed), self.over_keys(body, masked=True))
-
-    def _head(self, name: str, fixed: Sequence[str]) -> str:
-        return f"static void {name}({', '.join([*fixed, *self.parameters()])})"
+        given = [*fixed, *self.mask_parameters(), *self.random_parameters()]
+        head = f"static void {name}({', '.join(given)})"
+        return c_function(head, self.over_keys(body, masked=True))
 
 
 def inner_product(name: str, width: int, vector: Vector) -> str:

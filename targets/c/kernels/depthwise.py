@@ -21,6 +21,7 @@ from pock_ir.targets.c.kernels.epilogue import BodyEpilogue, elementwise_reuses,
 from pock_ir.targets.c.kernels.product import argument, moved_bytes, parameters
 from pock_ir.targets.c.kernels.vector import Vector, c_function, indent, vector_of
 from pock_ir.targets.c.kernels.windows import Block, Line, Run, runs
+from pock_ir.types import shape_of
 
 
 def is_depthwise(main: PockOp) -> bool:
@@ -94,12 +95,15 @@ class Rows:
         """The function of one block for one vector of channels, `count` of them (0: all)."""
         vector, epilogue = self.vector, self.epilogue
         lines = [f"{vector.type} c{i} = {vector.zero};" for i in range(block.size)]
-        lines += [
-            "for (size_t k = 0; k < taps; k++) {",
-            f"    const float *const x = from + rows[k], *const w = {self.weights} + tap[k] + n;",
-            *indent(self._step(block, count)),
-            "}",
-        ]
+        if block.meets:
+            lines += [
+                "for (size_t k = 0; k < taps; k++) {",
+                f"    const float *const x = from + rows[k], *const w = {self.weights} + tap[k] + n;",
+                *indent(self._step(block, count)),
+                "}",
+            ]
+        else:  # wholly in the padding
+            lines.append(f"(void)from, (void)rows, (void)tap, (void)taps, (void){self.weights};")
         for i in range(block.size):
             row = f"(m + {i})" if i else "m"
             lines += ["{", *indent(epilogue.statements(f"c{i}", row, "n", count, vector)), "}"]
@@ -145,7 +149,8 @@ class Rows:
             f"for (size_t r = pock_share({rows}, {part}, {parts}); r < end; r++) {{",
             f"    const float *const image = {self.read} + r / {height} * {source};",
             f"    const ptrdiff_t i = (ptrdiff_t)(r % {height});",
-            f"    size_t rows[{self.kernel[0]}], tap[{self.kernel[0]}], taps = 0;",
+            f"    size_t rows[{self.kernel[0]}] = {{0}}, tap[{self.kernel[0]}] = {{0}};",
+            "    size_t taps = 0;",
             f"    for (ptrdiff_t k = 0; k < {self.kernel[0]}; k++) {{",
             *indent(self.meeting, 2),
             f"        rows[taps] = (size_t)at * {self.source[1] * self.channels};",
@@ -196,8 +201,8 @@ class DepthwiseKernel(Kernel):
         return depthwise_seconds(self._main(call), call, target)
 
     def parts(self, call: Operation, target: Target) -> int:
-        shape = self._main(call).results[0].type.get_shape()  # type: ignore
-        return min(target.threads, shape[0] * shape[1])
+        images, height, _, _ = shape_of(self._main(call).results[0])
+        return min(target.threads, images * height)
 
     def reuses(self, call: Operation, target: Target) -> tuple[int, ...]:
         assert isinstance(call, CallOp)
@@ -261,9 +266,7 @@ class DepthwiseGradInput(DepthwiseKernel):
             "    continue;",
             f"const ptrdiff_t at = shift / {stride};",
         ]
-        blocks = runs(
-            horizontal.size, block_width(target), horizontal.stride, horizontal.backward
-        )
+        blocks = runs(horizontal.size, block_width(target), horizontal.stride, horizontal.backward)
         rows = Rows(
             symbol=symbol,
             channels=g.channels,

@@ -20,7 +20,7 @@ from pock_ir.target import Kernel, Target
 from pock_ir.targets.c.kernels.depthwise import depthwise_seconds, is_depthwise, lines_of
 from pock_ir.targets.c.kernels.epilogue import BodyEpilogue, elementwise_reuses, main_op
 from pock_ir.targets.c.kernels.product import argument, parameters
-from pock_ir.targets.c.kernels.vector import Vector, c_function, indent, vector_of
+from pock_ir.targets.c.kernels.vector import Vector, aligned, c_function, indent, vector_of
 from pock_ir.targets.c.kernels.windows import Line, Run, runs
 
 Body: TypeAlias = Callable[[int], list[str]]
@@ -99,12 +99,12 @@ class TapSums:
     @property
     def total_floats(self) -> int:
         """The sums of all taps and channels."""
-        return _aligned(self.vertical.kernel * self.horizontal.kernel * self.channels)
+        return aligned(self.vertical.kernel * self.horizontal.kernel * self.channels)
 
     @property
     def zero_floats(self) -> int:
         """One row of zeros, for one part."""
-        return _aligned(self.horizontal.size * self.channels + self.vector.lanes)
+        return aligned(self.horizontal.size * self.channels + self.vector.lanes)
 
     def text(self, head: Sequence[str], parts: int) -> str:
         """All functions; the kernel's parameters are `head`."""
@@ -142,7 +142,8 @@ class TapSums:
             lines.append(f"    const float *const x{ky} = {source};")
         lines.append(f"    const float *const d = dy + i * {h.output * self.channels};")
         for run in self.runs:
-            lines += indent(self._run(run, first, count))
+            if run.block.meets:
+                lines += indent(self._run(run, first, count))
         lines.append("}")
         for ky, kx in self._taps(first):
             place = f"total + {(ky * h.kernel + kx) * self.channels}"
@@ -155,8 +156,10 @@ class TapSums:
     def _run(self, run: Run, first: int, count: int) -> list[str]:
         head = f"for (size_t j = 0; j < {run.count}; j++) {{" if run.count > 1 else "{"
         step = run.block.size * self.channels
-        lines = [self._load("e", i, "d", run.output, step, run, count)
-                 for i in range(run.block.size)]
+        lines = [
+            self._load("e", i, "d", run.output, step, run, count)
+            for i in sorted({output for output, _, _ in run.block.meets})
+        ]
         for ky in self._rows(first):
             for at in run.block.inputs:
                 advance = run.advance * self.channels
@@ -225,8 +228,3 @@ class TapSums:
         value = self.vector.load_part(f"total + m * {self.channels} + n", count)
         body = self.epilogue.statements(value, "m", "n", count, self.vector)
         return [f"for (size_t m = 0; m < {taps}; m++) {{", *indent(body), "}"]
-
-
-def _aligned(floats: int) -> int:
-    """Rounded up to 64 bytes."""
-    return -(-floats // 16) * 16

@@ -34,12 +34,13 @@ class EmbeddingKernel(PlainKernel):
     def body(self, call: CallOp, op: PockOp, target: Target) -> str:
         table = cast(EmbeddingOp, op).table
         rows, width = shape_of(table)
+        size = width * dtype_of(table).bytes
         lines = [
             self.bounds(call, target),
             f"    const {dtype_of(op.operands[1]).c} *ids = a1;",
             "    for (size_t i = first; i < last; i++) {",
             *clamped(rows),
-            f"        memcpy(r0 + i * {width}, a0 + row * {width}, {width * dtype_of(table).bytes});",
+            f"        memcpy(r0 + i * {width}, a0 + row * {width}, {size});",
         ]
         return "\n".join([*lines, "    }"])
 
@@ -52,6 +53,9 @@ class EmbeddingGradKernel(PlainKernel):
 
     def units(self, op: PockOp, target: Target) -> int:
         return integer(cast(EmbeddingGradOp, op).rows)
+
+    def width(self, op: PockOp, target: Target) -> int:
+        return target.vector.lanes(4)
 
     def body(self, call: CallOp, op: PockOp, target: Target) -> str:
         grad = cast(EmbeddingGradOp, op)

@@ -191,11 +191,14 @@ class BodyEpilogue:
     def _written_names(self) -> list[str]:
         return [f"r{index}" for index in range(len(self.call.results))]
 
-    @cached_property
+    @property
     def weight(self) -> int:
         """Vector statements per vector of the result; a mathematical function counts as 20."""
-        lanes = 1
-        lines = self.statements("x", "m", "n", 0, Vector(lanes))
+        return self._weight
+
+    @cached_property
+    def _weight(self) -> int:
+        lines = self.statements("x", "m", "n", 0, Vector(1))
         return sum(20 if _has_function(line) else 1 for line in lines)
 
     def partial(self, row: str, column: str) -> str:

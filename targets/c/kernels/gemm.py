@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
+from pock_ir.targets.c.kernels.gather import Gather
 from pock_ir.targets.c.kernels.gemm_micro import Epilogue, Tile
 from pock_ir.targets.c.kernels.gemm_pack import (
     Segments,
@@ -25,8 +27,7 @@ from pock_ir.targets.c.kernels.gemm_pack import (
     start_of,
 )
 from pock_ir.targets.c.kernels.gemm_plan import Plan, Problem
-from pock_ir.targets.c.kernels.gather import Gather
-from pock_ir.targets.c.kernels.vector import Vector, c_function, indent
+from pock_ir.targets.c.kernels.vector import Vector, aligned, c_function, indent
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,17 @@ class Gemm:
     def _partial_floats(self) -> int:
         if not self.blocked or self.problem.keeps:
             return 0
-        return _aligned(self.problem.batch * self.problem.m * self.problem.n)
+        return aligned(self.problem.batch * self.problem.m * self.problem.n)
 
     @property
     def _b_floats(self) -> int:
         plan = self.plan
         width = plan.columns.largest * plan.lanes
-        return _aligned(plan.chunk * plan.depth * width) if plan.pack_b else 0
+        return aligned(plan.chunk * plan.depth * width) if plan.pack_b else 0
 
     @property
     def _a_floats(self) -> int:
-        return _aligned(self.plan.depth * self.plan.rows.largest) if self.plan.pack_a else 0
+        return aligned(self.plan.depth * self.plan.rows.largest) if self.plan.pack_a else 0
 
     @property
     def block_width(self) -> int:
@@ -110,7 +111,7 @@ class Gemm:
         if self.gather is None:
             return 0
         rows = self.plan.block * self.plan.rows.largest
-        return _aligned(rows * self.plan.depth)
+        return aligned(rows * self.plan.depth)
 
     @property
     def scratch_floats(self) -> int:
@@ -179,7 +180,7 @@ class Gemm:
         if self.plan.tail:
             cuts.add(columns.count - 1)
         edges = sorted(cuts)
-        return list(zip(edges, edges[1:], strict=False))
+        return list(pairwise(edges))
 
     def tiles(self) -> list[Tile]:
         """The distinct tiles."""
@@ -365,11 +366,6 @@ class Gemm:
         if self.problem.batch > 1 and self.items.column:
             column = f"item * {self.items.column} + {n}"
         return self.tile(rows, panel).call(pointer, b, "count", row, column, self.final)
-
-
-def _aligned(floats: int) -> int:
-    """Rounded up to 64 bytes."""
-    return -(-floats // 16) * 16
 
 
 class ScratchPartial:

@@ -102,8 +102,8 @@ class Tile:
             pointer = f"b + {v * vector.lanes}" if v else "b"
             lines.append(f"    const {vector.type} b{v} = {vector.load_part(pointer, count)};")
         for i in range(self.rows):
-            lines.append(f"    const float a{i} = a[{i * self.a_row}];")
-            sums = [f"c{i}_{v} += a{i} * b{v};" for v in range(self.vectors)]
+            lines.append(f"    const float s{i} = a[{i * self.a_row}];")
+            sums = [f"c{i}_{v} += s{i} * b{v};" for v in range(self.vectors)]
             lines.append("    " + " ".join(sums))
         lines += [f"    a += {self.a_step};", f"    b += {self.b_step};", "}"]
         return lines

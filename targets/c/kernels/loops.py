@@ -17,8 +17,9 @@ from xdsl.ir import Operation
 from pock_ir.dialects.kern import NONE, CallOp, updates_of
 from pock_ir.lowering.loops.body import Unsupported
 from pock_ir.lowering.loops.build import build_function
-from pock_ir.lowering.loops.program import Access, LoopProgram, Nest, collapsed
+from pock_ir.lowering.loops.program import Access, Dims, LoopProgram, Nest, collapsed, dims_of
 from pock_ir.lowering.loops.shape import expressions, nodes, plan
+from pock_ir.scalar import Expr
 from pock_ir.target import Kernel, Target
 from pock_ir.targets.c.emit_loops import loops_to_c
 from pock_ir.types import dtype_of, num_bytes, num_elements
@@ -31,6 +32,20 @@ WORTH_SHARING = 20e-6
 
 # Vector instructions per element, measured on x86-64-v4; everything else takes one.
 WEIGHTS = {"div": 6, "sqrt": 6, "exp": 16, "log": 18, "tanh": 30, "erf": 36, "uniform": 90}
+
+
+NEAR, NEARER = 3.0, 6.0
+"""How much faster data come from the last cache and from the one before than from memory."""
+
+SCATTER = 8
+"""How many times as many bytes a strided access moves as it needs."""
+
+
+def transfer_seconds(count: int, target: Target) -> float:
+    """The time to move `count` bytes that were used a short while ago."""
+    caches = target.caches
+    speed = NEARER if count <= caches.l2 else NEAR if count <= caches.l3 else 1.0
+    return count / (speed * target.rates.bandwidth)
 
 
 def parameters(call: CallOp) -> list[str]:
@@ -47,13 +62,9 @@ def function_text(call: CallOp, symbol: str, body: str) -> str:
     fixed = ["const "] * len(call.operands) + [""] * len(call.results)
     arguments = [f"{c}{type} *{name}" for c, type, name in zip(fixed, types, names, strict=True)]
     arguments += ["unsigned char *scratch", "int part"]
-    unused = [
-        name for name in (*names, "scratch", "part") if not re.search(rf"\b{name}\b", body)
-    ]
+    unused = [name for name in (*names, "scratch", "part") if not re.search(rf"\b{name}\b", body)]
     lines = [f"    (void){name};" for name in unused]
-    return "\n".join(
-        [f"static void {symbol}({', '.join(arguments)})", "{", *lines, body, "}", ""]
-    )
+    return "\n".join([f"static void {symbol}({', '.join(arguments)})", "{", *lines, body, "}", ""])
 
 
 class LoopKernel(Kernel):
@@ -78,10 +89,12 @@ class LoopKernel(Kernel):
 
     def seconds(self, call: Operation, target: Target) -> float:
         program = self._required(call)
-        values = [*call.operands, *call.results]
-        moved = sum(num_bytes(value) for value in values) / target.rates.bandwidth
+        moved = sum(num_bytes(value) for value in (*call.operands, *call.results))
+        moved += sum(_scattered_bytes(nest) for nest in program.nests)
         work = sum(_instructions(program, nest, target) for nest in program.nests)
-        return target.rates.call + max(moved, 2 * work / target.rates.flops)
+        return target.rates.call + max(
+            transfer_seconds(moved, target), 2 * work / target.rates.flops
+        )
 
     def _required(self, call: Operation) -> LoopProgram:
         program = self.program(call)
@@ -140,8 +153,17 @@ def _instructions(program: LoopProgram, original: Nest, target: Target) -> float
     lanes = target.vector.lanes(4)
     width = plan(program, nest, lanes).width
     found = {node for expression in expressions(nest) for node in nodes(expression)}
-    weight = sum(WEIGHTS.get(node.op, 1) for node in found)
-    return weight * prod(nest.sizes) * lanes / width
+    dims: dict[Expr, Dims] = {}
+    points = {node: prod(nest.sizes[dim] for dim in dims_of(nest, node, dims)) for node in found}
+    return sum(WEIGHTS.get(node.op, 1) * points[node] for node in found) * lanes / width
+
+
+def _scattered_bytes(original: Nest) -> int:
+    """What accesses with a stride move in vain."""
+    nest = collapsed(original)
+    accesses = [a for a in nest.accesses() if isinstance(a, Access) and a.strides]
+    strided = [a for a in accesses if a.strides[-1] not in (0, 1)]
+    return sum(SCATTER * prod(nest.sizes) * a.dtype.bytes for a in strided)
 
 
 def _kept_points(nest: Nest) -> int:

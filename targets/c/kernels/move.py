@@ -81,7 +81,9 @@ class PadKernel(PlainKernel):
 
 
 def _last_padded(op: PadOp) -> int:
-    padded = [i for i, pads in enumerate(zip(ints(op.low), ints(op.high), strict=True)) if any(pads)]
+    padded = [
+        i for i, pads in enumerate(zip(ints(op.low), ints(op.high), strict=True)) if any(pads)
+    ]
     return padded[-1] if padded else 0
 
 

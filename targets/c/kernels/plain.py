@@ -1,5 +1,4 @@
-"""What the kernels that are written as C text share: single-op bodies and how work is shared out.
-"""
+"""What the kernels written as C text share: single-op bodies and how work is shared out."""
 
 from __future__ import annotations
 
@@ -11,7 +10,11 @@ from xdsl.ir import Operation
 from pock_ir.dialects.kern import CallOp, body_ops, updates_of, yielded
 from pock_ir.op import PockOp
 from pock_ir.target import Kernel, Target
-from pock_ir.targets.c.kernels.loops import WORTH_SHARING, function_text
+from pock_ir.targets.c.kernels.loops import (
+    WORTH_SHARING,
+    function_text,
+    transfer_seconds,
+)
 from pock_ir.types import dtype_of, num_bytes, num_elements
 
 
@@ -59,9 +62,13 @@ class PlainKernel(Kernel):
     def seconds(self, call: Operation, target: Target) -> float:
         op = self.op(call)
         moved = sum(num_bytes(value) for value in (*op.operands, *op.results))
-        scalar = target.rates.flops / (4 * target.vector.lanes(4))
-        work = self.INSTRUCTIONS * op.flops() / scalar
-        return target.rates.call + max(moved / target.rates.bandwidth, work)
+        rate = target.rates.flops * self.width(op, target) / (4 * target.vector.lanes(4))
+        work = self.INSTRUCTIONS * op.flops() / rate
+        return target.rates.call + max(transfer_seconds(moved, target), work)
+
+    def width(self, op: PockOp, target: Target) -> int:
+        """How many elements an instruction works on."""
+        return 1
 
     def units(self, op: PockOp, target: Target) -> int:
         """How many independent pieces the work has; parts take whole ones."""

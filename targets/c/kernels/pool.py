@@ -57,6 +57,10 @@ class PoolKernel(PlainKernel):
     def units(self, op: PockOp, target: Target) -> int:
         return pool_shape(cast(PoolBase, op)).images
 
+    def width(self, op: PockOp, target: Target) -> int:
+        lanes = target.vector.lanes(4)
+        return lanes if pool_shape(cast(PoolBase, op)).channels >= lanes else 1
+
     @abstractmethod
     def names(self) -> tuple[str, str]:
         """The C names of the larger tensor (x or dx) and the smaller one (y or dy)."""
@@ -152,8 +156,6 @@ def _tap_loops(shape: PoolShape) -> list[str]:
     ]
 
 
-
-
 class MaxPoolKernel(PoolKernel):
     """The maximum in a register."""
 
@@ -200,17 +202,18 @@ class MaxPoolGradKernel(PoolKernel):
         shape = pool_shape(op)
         dy = vector.load(_output(shape))
         if vector.lanes == 1:
+            none = prod(shape.input) * shape.channels  # behind the image
             return [
                 "float best = 0.0f;",
-                f"size_t chosen = {prod(shape.input) * shape.channels};",
+                f"size_t chosen = {none};",
                 "TAPS",
-                f"    if (chosen == {prod(shape.input) * shape.channels} || x[at] > best ||",
-                "        (x[at] != x[at] && best == best)) {",
-                "        best = x[at];",
-                "        chosen = at;",
-                "    }",
+                "    const float value = x[at];",
+                f"    const int better = (chosen == {none}) | (value > best) |",
+                "        ((value != value) & (best == best));",
+                "    best = better ? value : best;",
+                "    chosen = better ? at : chosen;",
                 "}",
-                f"if (chosen != {prod(shape.input) * shape.channels})",
+                f"if (chosen != {none})",
                 f"    dx[chosen] += {dy};",
             ]
         return [

@@ -70,6 +70,11 @@ def vector_of(target: Target) -> Vector:
     return Vector(target.vector.lanes(4))
 
 
+def aligned(floats: int) -> int:
+    """Rounded up to 64 bytes, as every buffer and every piece of scratch is."""
+    return -(-floats // 16) * 16
+
+
 def indent(lines: Iterable[str], levels: int = 1) -> list[str]:
     """C lines moved to the right by `levels`."""
     return ["    " * levels + line for line in lines]

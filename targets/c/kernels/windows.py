@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from pock_ir.targets.c.kernels.gemm_plan import Split
 
@@ -29,8 +29,9 @@ class Line:
 
     def forward(self, position: int) -> list[tuple[int, int]]:
         """(tap, position in x) for a position in y."""
-        pairs = [(k, position * self.stride + k * self.dilation - self.low)
-                 for k in range(self.kernel)]
+        pairs = [
+            (k, position * self.stride + k * self.dilation - self.low) for k in range(self.kernel)
+        ]
         return [(k, at) for k, at in pairs if 0 <= at < self.size]
 
     def backward(self, position: int) -> list[tuple[int, int]]:
@@ -73,7 +74,8 @@ def runs(outputs: int, most: int, multiple: int, meets: Meets) -> list[Run]:
 
     Blocks begin at multiples of `multiple`, so that with a stride all see the same taps.
     """
-    groups = Split(-(-outputs // multiple), -(-outputs // max(multiple, most // multiple * multiple)))
+    size = max(multiple, most // multiple * multiple)
+    groups = Split(-(-outputs // multiple), -(-outputs // size))
     starts = [groups.start(index) * multiple for index in range(groups.count)]
     ends = [*starts[1:], outputs]
     blocks = [_block(start, end, meets) for start, end in zip(starts, ends, strict=True)]
@@ -91,7 +93,7 @@ def _block(start: int, end: int, meets: Meets) -> tuple[int, int, Block]:
 
 def _joined(block: Block, members: list[tuple[int, int]]) -> list[Run]:
     """One run if the inputs advance evenly, else one per block."""
-    steps = {b[1] - a[1] for a, b in zip(members, members[1:], strict=False)}
+    steps = {b[1] - a[1] for a, b in pairwise(members)}
     if len(steps) <= 1:
         return [Run(block, len(members), *members[0], steps.pop() if steps else 0)]
     return [Run(block, 1, output, at, 0) for output, at in members]

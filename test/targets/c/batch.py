@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from harness import SANITIZE, _compile, buffers, choose
+
 from pock_ir.dialects.kern import CallOp, updates_of
 from pock_ir.op import attribute, ints
 from pock_ir.target import Target
@@ -88,7 +88,7 @@ def run_batch_sanitized(
     cases: Sequence[Case], target: Target, compiler: str = "gcc"
 ) -> list[list[Array]]:
     """`run_batch` in a program with ASan and UBSan, with buffers of exactly the tensors' sizes."""
-    source = [batch_text(cases, target), "#include <stdio.h>", "#include <stdlib.h>", _READ]
+    source = [_POSIX, batch_text(cases, target), "#include <stdio.h>", "#include <stdlib.h>", _READ]
     data, shells = b"", []
     body = ["int main(void)", "{"]
     for number, case in enumerate(cases):
@@ -96,7 +96,9 @@ def run_batch_sanitized(
         operands, results = buffers(case.call, case.arrays)
         shells.append(results)
         data += b"".join(array.tobytes() for array in operands)
-        body += _case_lines(number, case, operands, results, kernel.scratch_bytes(case.call, target))
+        body += _case_lines(
+            number, case, operands, results, kernel.scratch_bytes(case.call, target)
+        )
         body.append(f"    for (int part = 0; part < {kernel.parts(case.call, target)}; part++)")
         body.append(f"        run{number}(a, r, scratch, part);")
         body += [f"    put(r[{i}], {result.nbytes});" for i, result in enumerate(results)]
@@ -118,8 +120,29 @@ def run_batch_sanitized(
 
 
 _READ = """
-static void *get(size_t size) { void *p = aligned_alloc(64, size); if (size && fread(p, 1, size, stdin) != size) exit(1); return p; }
-static void put(const void *p, size_t size) { fwrite(p, 1, size, stdout); }
+/* aligned_alloc takes multiples of the alignment only, which would hide a read beyond the end */
+int posix_memalign(void **result, size_t alignment, size_t size);
+
+static void *room(size_t size)
+{
+    void *p = 0;
+    if (posix_memalign(&p, 64, size ? size : 1))
+        exit(1);
+    return p;
+}
+
+static void *get(size_t size)
+{
+    void *p = room(size);
+    if (size && fread(p, 1, size, stdin) != size)
+        exit(1);
+    return p;
+}
+
+static void put(const void *p, size_t size)
+{
+    fwrite(p, 1, size, stdout);
+}
 """
 
 
@@ -130,7 +153,7 @@ def _case_lines(
     lines = [f"    {{ void *a[{max(1, len(operands))}] = {{0}}, *r[{len(results)}]; /* {number} */"]
     lines += [f"    a[{i}] = get({array.nbytes});" for i, array in enumerate(operands)]
     for i, (result, place) in enumerate(zip(results, places, strict=True)):
-        value = f"a[{place}]" if place >= 0 else f"aligned_alloc(64, {result.nbytes})"
+        value = f"a[{place}]" if place >= 0 else f"room({result.nbytes})"
         lines.append(f"    r[{i}] = {value};")
-    lines.append(f"    unsigned char *scratch = aligned_alloc(64, {scratch});")
+    lines.append(f"    unsigned char *scratch = room({scratch});")
     return lines

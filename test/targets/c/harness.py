@@ -1,8 +1,7 @@
 """Runs one kernel of a C target on arrays: builds the call, emits, compiles, loads or executes.
 
 `call_of` makes a `kern.call` from an op and an epilogue; `run_kernel` returns the results as the
-compiled kernel computes them; `run_sanitized` does the same in a program of its own under ASan
-and UBSan, with buffers of exactly the tensors' sizes.
+compiled kernel computes them. `batch` runs many kernels in one file, also under sanitizers.
 """
 
 from __future__ import annotations
@@ -211,50 +210,6 @@ def _pointers(arrays: Sequence[Array]) -> Any:
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
 
-def run_sanitized(
-    call: CallOp, name: str, target: Target | str, arrays: Sequence[Array], compiler: str = "gcc"
-) -> list[Array]:
-    """The results of the kernel in a program with ASan and UBSan; fails on any report."""
-    target = target_named(target) if isinstance(target, str) else target
-    parts = target.kernel(name).parts(call, target)
-    scratch = target.kernel(name).scratch_bytes(call, target)
-    operands, results = buffers(call, arrays)
-    places = [max(p) for p in zip(updates_of(call), ints(call.reuses), strict=True)]
-    main = _program([a.nbytes for a in operands], [r.nbytes for r in results], places)
-    main = main.replace("SCRATCH", str(scratch)).replace("PARTS", str(parts))
-    source = text_of(call, name, target) + _wrapper(call) + main
-    program = _compile(source, (*SANITIZE, *target.compile_flags), ".exe", compiler)
-    data = b"".join(array.tobytes() for array in operands)
-    done = subprocess.run([str(program)], input=data, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")[:4000]
-    offset = 0
-    for result in results:
-        piece = done.stdout[offset : offset + result.nbytes]
-        result[...] = np.frombuffer(piece, result.dtype).reshape(result.shape)
-        offset += result.nbytes
-    return results
-
-
-def _program(operands: Sequence[int], results: Sequence[int], places: Sequence[int]) -> str:
-    """A main() that reads the operands from stdin and writes the results to stdout."""
-    lines = ["#include <stdio.h>", "#include <stdlib.h>", "int main(void)", "{"]
-    lines.append(f"    void *a[{max(1, len(operands))}], *r[{len(results)}];")
-    for index, size in enumerate(operands):
-        lines.append(f"    a[{index}] = aligned_alloc(64, {size});")
-        lines.append(f"    if (fread(a[{index}], 1, {size}, stdin) != {size}) return 1;")
-    for index, (size, place) in enumerate(zip(results, places, strict=True)):
-        value = f"a[{place}]" if place >= 0 else f"aligned_alloc(64, {size})"
-        lines.append(f"    r[{index}] = {value};")
-    lines.append("    unsigned char *scratch = aligned_alloc(64, SCRATCH);")
-    lines.append("    for (int part = 0; part < PARTS; part++) run(a, r, scratch, part);")
-    for index, size in enumerate(results):
-        lines.append(f"    fwrite(r[{index}], 1, {size}, stdout);")
-    lines += ["    free(scratch);"]
-    lines += [f"    free(r[{i}]);" for i, place in enumerate(places) if place < 0]
-    lines += [f"    free(a[{i}]);" for i in range(len(operands))]
-    return "\n".join([*lines, "    return 0;", "}", ""])
-
-
 def relative_error(found: Array, wanted: Array) -> float:
     """The largest difference, relative to the largest magnitude that is wanted."""
     assert found.shape == wanted.shape, (found.shape, wanted.shape)
@@ -266,9 +221,7 @@ def relative_error(found: Array, wanted: Array) -> float:
     return float(np.max(np.where(np.isnan(difference), np.inf, difference))) / scale
 
 
-def expect_close(
-    found: Sequence[Array], wanted: Sequence[Array], tolerance: float = 2e-6
-) -> None:
+def expect_close(found: Sequence[Array], wanted: Sequence[Array], tolerance: float = 2e-6) -> None:
     """Fails if a result differs by more than `tolerance` times its largest element."""
     for index, (have, want) in enumerate(zip(found, wanted, strict=True)):
         error = relative_error(have, want)

@@ -1,0 +1,272 @@
+"""Write the lists of the documentation, and the table of support that `pock ops` prints.
+
+What supports what is found by asking: each sample of each op is lowered to a kernel call and shown
+to every kernel of every target; each case of each PyTorch operator is imported while the ops that
+its handler makes are written down. Run it after any change to ops, passes, kernels or handlers;
+`--check` only says whether the files are up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "test"), str(ROOT / "test" / "frontends" / "torch")]
+
+NOTE = "<!-- Written by scripts/generate_docs.py: do not edit. -->\n"
+SUPPORT = "tools/support.json"
+
+
+def kernel_support() -> dict[str, dict[str, list[str]]]:
+    """Op name -> target name -> kernels that run at least one sample of the op."""
+    from samples import all_samples
+
+    from pock_ir.target import known_targets
+
+    import_module("pock_ir.targets")
+    found: dict[str, dict[str, set[str]]] = {}
+    for sample in all_samples():
+        name = sample.op_type.name
+        by_target = found.setdefault(name, {target.name: set() for target in known_targets()})
+        for call in _calls(sample.module(), name):
+            for target in known_targets():
+                matching = {k.name for k in target.kernels if k.matches(call, target)}
+                by_target[target.name] |= matching
+    return {
+        name: {target: sorted(kernels) for target, kernels in sorted(rows.items())}
+        for name, rows in sorted(found.items())
+    }
+
+
+def _calls(module: Any, name: str) -> Iterator[Any]:
+    """The kernel calls of a module of one op that perform the op called `name`."""
+    from pock_ir.dialects import make_context
+    from pock_ir.dialects.kern import CallOp, body_ops
+    from pock_ir.lowering.train_to_kern import TrainToKernPass
+
+    TrainToKernPass().apply(make_context(), module)
+    for op in module.walk():
+        if isinstance(op, CallOp) and any(inner.name == name for inner in body_ops(op)):
+            yield op
+
+
+def torch_support() -> dict[str, dict[str, Any]]:
+    """PyTorch operator -> the ops that its handler makes, and whether gradients pass through."""
+    import torch
+    from operator_cases import CASES
+
+    from pock.frontends.torch import import_torch
+    from pock.frontends.torch.table import handlers
+
+    made: dict[str, set[str]] = {str(target): set() for target in handlers()}
+    restore = _record(made)
+
+    class Table(torch.nn.Module):
+        def forward(self, tensors: Any) -> Any:
+            return {name: function(*tensors[name]) for name, (function, _) in CASES.items()}
+
+    def loss(outputs: Any, target: Any) -> Any:
+        return outputs["relu"].sum() + target
+
+    tensors = {name: args for name, (_, args) in CASES.items()}
+    try:
+        for model in (Table().eval(), Table()):
+            import_torch(model, (tensors,), torch.zeros(()), loss)
+    finally:
+        restore()
+    by_handler: dict[Any, set[str]] = {}
+    for target, handler in handlers().items():
+        by_handler.setdefault(handler, set()).update(made[str(target)])
+    return {
+        str(target): _torch_row(handler, made[str(target)] or by_handler[handler])
+        for target, handler in sorted(handlers().items(), key=lambda item: str(item[0]))
+    }
+
+
+def _record(made: dict[str, set[str]]) -> Callable[[], None]:
+    """Let every handler note the ops that it makes; returns what undoes it."""
+    from pock.frontends.torch import table
+    from pock_ir.op import PockOp
+
+    current: list[str] = []
+    make = PockOp.make.__func__
+    originals = dict(table.handlers())
+
+    def recording_make(cls: Any, *args: Any, **properties: Any) -> Any:
+        if current:
+            made[current[-1]].add(cls.name)
+        return make(cls, *args, **properties)
+
+    def recording(target: Any, handler: Any) -> Any:
+        def run(call: Any) -> Any:
+            current.append(str(target))
+            try:
+                return handler(call)
+            finally:
+                current.pop()
+
+        return run
+
+    PockOp.make = classmethod(recording_make)
+    for target, handler in originals.items():
+        table._HANDLERS[target] = recording(target, handler)
+
+    def restore() -> None:
+        PockOp.make = classmethod(make)
+        table._HANDLERS.update(originals)
+
+    return restore
+
+
+# Ops that only prepare operands; an operator made of these and of inactive ops has no gradient.
+PREPARING = {"nn.constant", "nn.iota", "nn.broadcast", "nn.cast", "nn.reshape"}
+
+
+def _torch_row(handler: Any, ops: set[str]) -> dict[str, Any]:
+    """ops: what the handler made of the operator or, where no case uses it, of its like."""
+    from pock.tools.catalogue import gradient_of
+    from pock_ir.dialects import all_ops
+
+    by_name = {op.name: op for op in all_ops()}
+    gradients = {name: gradient_of(by_name[name]) for name in ops}
+    refused = sorted(name for name, text in gradients.items() if text.startswith("no"))
+    active = [n for n, text in gradients.items() if text == "yes" and n not in PREPARING]
+    is_zero = any(text == "zero" for text in gradients.values()) and not active
+    backward = f"no: {refused[0]}" if refused else "zero" if is_zero else "yes"
+    summary = (handler.__doc__ or "").strip().partition("\n")[0]
+    is_refused = summary.startswith("Refused")
+    return {
+        "ops": sorted(ops),
+        "forward": f"no: {summary}" if is_refused else "yes",
+        "backward": "no" if is_refused else backward,
+    }
+
+
+def support_text() -> str:
+    """The table that `pock ops` reads."""
+    table = {"kernels": kernel_support(), "torch": torch_support()}
+    return json.dumps(table, indent=1, sort_keys=True) + "\n"
+
+
+def table_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def ops_page(kernels: Mapping[str, Mapping[str, list[str]]]) -> str:
+    """docs/ops.md."""
+    from pock.tools.catalogue import op_rows
+
+    parts = [NOTE, "# Ops\n\n"]
+    parts.append(
+        "Properties are in braces; `*` marks operands of any number and `?` optional ones. Backward"
+        " says whether autodiff has a rule (`zero`: the op is constant almost everywhere). A kernel"
+        " is listed under a target if it runs at least one sample of the op alone; fused kernels"
+        " run more.\n"
+    )
+    rows = op_rows()
+    for family in sorted({row.name.partition(".")[0] for row in rows}):
+        parts.append(f"\n## {family}\n\n")
+        for row in (row for row in rows if row.name.partition(".")[0] == family):
+            parts.append(f"### `{row.name}`\n\n{row.summary}\n\n`{row.signature}`\n\n")
+            parts.append(f"- levels: {', '.join(row.levels)}\n")
+            if row.gradient:
+                parts.append(f"- backward: {row.gradient}\n")
+            parts += [f"- {line}\n" for line in _kernel_lines(kernels.get(row.name, {}))]
+            parts.append("\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def _kernel_lines(by_target: Mapping[str, list[str]]) -> list[str]:
+    """One line for each set of kernels, with the targets that have it."""
+    groups: dict[str, list[str]] = {}
+    for target, kernels in by_target.items():
+        if target != "reference":
+            groups.setdefault(", ".join(kernels) or "none", []).append(target)
+    return [f"kernels on {', '.join(targets)}: {text}" for text, targets in groups.items()]
+
+
+def passes_page() -> str:
+    """docs/passes.md."""
+    from pock.tools.catalogue import pass_rows
+    from pock.tools.passes import training_pipeline
+    from pock_ir.dialects.levels import LEVELS
+    from pock_ir.passes.optimizer import OptimizerPass
+    from pock_ir.passes.scheme import ApplySchemePass
+
+    levels = table_text(["level", "what it is"], [[v.name, v.description] for v in LEVELS])
+    pipeline = training_pipeline(ApplySchemePass(), OptimizerPass())
+    stages = table_text(
+        ["stage", "passes", "level afterwards"],
+        [[s.name, ", ".join(p.name for p in s.passes), s.level] for s in pipeline.stages],
+    )
+    parts = [NOTE, "# Passes\n\n## Levels\n\n", levels, "\n## Pipeline\n\n", stages]
+    for row in pass_rows():
+        parts.append(f"\n## `{row.name}`\n\n{row.summary}\n\n")
+        arrow = f", leads to {row.after}" if row.after else ""
+        parts.append(f"- level: {' or '.join(row.levels) or 'any'}{arrow}\n")
+        for option in row.options:
+            default = "must be given" if option.default is None else f"default `{option.default}`"
+            parts.append(f"- option `{option.name}`: {option.type}, {default}\n")
+    return "".join(parts).replace("default ``", "default none")
+
+
+def torch_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/support-torch.md."""
+    text = table_text(
+        ["operator", "forward", "backward", "becomes"],
+        [
+            [f"`{name}`", row["forward"], row["backward"], " ".join(f"`{op}`" for op in row["ops"])]
+            for name, row in rows.items()
+        ],
+    )
+    opening = (
+        "# PyTorch operators\n\nEvery other operator is taken apart by PyTorch's own"
+        " decompositions first, and refused with its source line if these do not end in the"
+        " operators below. `zero`: the result is constant almost everywhere. The last column lists"
+        " the ops that the importer makes of the operator in all its uses.\n\n"
+    )
+    return NOTE + opening + text
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Path and contents of every generated file."""
+    text = support_text()
+    table = json.loads(text)
+    yield SUPPORT, text
+    yield "docs/ops.md", ops_page(table["kernels"])
+    yield "docs/passes.md", passes_page()
+    yield "docs/support-torch.md", torch_page(table["torch"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a file is stale")
+    check: bool = parser.parse_args(arguments).check
+    stale: list[str] = []
+    for path, text in pages():
+        file = ROOT / path
+        if file.is_file() and file.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path)
+        if not check:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{'stale' if check else 'written'}: {path}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
