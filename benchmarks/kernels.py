@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from harness import _compile, _pointers, _wrapper, aligned, buffers, random_arrays, text_of
 from hot_cases import Attend, Conv, call_of, f32
+from torch.nn import functional as F
+
 from pock_ir.dialects.matmul import LinearGradWeightOp, LinearOp, MatMulOp
 from pock_ir.target import Target, target_named
-from torch.nn import functional as F
 
 MANY = """
 void many(void **a, void **r, unsigned char *scratch, int count);

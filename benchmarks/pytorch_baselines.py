@@ -14,9 +14,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from pock.demo.baseline import MEASURING_RATE, demo_workload
+from pock.demo.baseline import demo_workload
 from pock.demo.recipe import HEAD_ONLY, SPARSE
 from pock.demo.torch_steps import Workload, fastest_format, pictures, stepper, time_in_turns
+from pock.measure import MEASURING_RATE
 from pock.zoo import bert, mobilenet
 
 

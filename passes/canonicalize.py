@@ -19,8 +19,8 @@ after:
         func.return %back : tensor<3x2xf32>
       }
     }
-unchanged: every result, bit for bit (a NaN may change its payload). So x + 0.0 stays: it turns
-    -0.0 into 0.0.
+unchanged: every result, bit for bit, but for the payload of a NaN and the sign of a sum of one
+    -0.0. So x + 0.0 stays: it turns -0.0 into 0.0.
 """
 
 from __future__ import annotations

@@ -19,19 +19,32 @@ def forward_calls(storage: Storage) -> list[bool]:
         zip(function.args, map(kind_of, argument_attributes(function)), strict=True)
     )
     replaced = replaced_argument(function)
-    stack = [
-        storage.returned[position]
-        for position, (_, attributes) in enumerate(results_of(function))
-        if kind_of(attributes) in ("loss", "output")
-        or (position in replaced and kinds[replaced[position]] == "buffer")
-    ]
-    forward = [False] * len(storage.calls)
+    return _needed_for(
+        storage,
+        [
+            storage.returned[position]
+            for position, (_, attributes) in enumerate(results_of(function))
+            if kind_of(attributes) in ("loss", "output")
+            or (position in replaced and kinds[replaced[position]] == "buffer")
+        ],
+    )
+
+
+def loss_calls(storage: Storage) -> list[bool]:
+    """For each call whether the loss needs it."""
+    results = zip(storage.returned, results_of(storage.function), strict=True)
+    return _needed_for(storage, [v for v, (_, entry) in results if kind_of(entry) == "loss"])
+
+
+def _needed_for(storage: Storage, values: list[SSAValue]) -> list[bool]:
+    needed = [False] * len(storage.calls)
+    stack = list(values)
     while stack:
         index = storage.producer.get(stack.pop())
-        if index is not None and not forward[index]:
-            forward[index] = True
+        if index is not None and not needed[index]:
+            needed[index] = True
             stack.extend(storage.operands[index])
-    return forward
+    return needed
 
 
 def contents_of(storage: Storage) -> dict[Place, str]:

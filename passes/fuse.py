@@ -81,7 +81,7 @@ from pock_ir.dialects.elementwise import (
 )
 from pock_ir.dialects.kern import NONE, CallOp, body_ops, meaning_key, updates_of
 from pock_ir.dialects.shape import ReshapeOp
-from pock_ir.passes.contents import forward_calls
+from pock_ir.passes.contents import forward_calls, loss_calls
 from pock_ir.passes.merge_calls import merge
 from pock_ir.passes.pointwise import GENERATORS, Shape, anchors, space_of
 from pock_ir.passes.select_kernels import cheapest
@@ -119,10 +119,14 @@ SLACK = 1 + 1e-9
 class Profile:
     """What a merge needs to know of a call."""
 
-    def __init__(self, call: CallOp, position: int, forward: bool) -> None:
+    def __init__(
+        self, call: CallOp, position: int, forward: bool, before_loss: bool, updating: bool
+    ) -> None:
         self.call = call
         self.position = position
         self.forward = forward
+        self.before_loss = before_loss
+        self.updating = updating
 
     @cached_property
     def is_anchored(self) -> bool:
@@ -175,11 +179,11 @@ class Fuser:
         storage = Storage(function)
         self._function = function
         self._costs = costs
+        forward, before_loss = forward_calls(storage), loss_calls(storage)
+        updating = set(storage.updating_calls())
         self._profiles: dict[Operation, Profile] = {
-            call: Profile(call, position, forward)
-            for position, (call, forward) in enumerate(
-                zip(storage.calls, forward_calls(storage), strict=True)
-            )
+            call: Profile(call, index, forward[index], before_loss[index], index in updating)
+            for index, call in enumerate(storage.calls)
         }
         self._writers: dict[SSAValue, CallOp] = {}
         for call in storage.calls:
@@ -233,6 +237,8 @@ class Fuser:
         stored = [index for index in keep if updates_of(first)[index] == NONE]
         if (sparing and stored) or not (_fit(a, b) and self._may_move(a, b)):
             return None
+        if _updates_too_early(a, b):
+            return None
         if len(keep) - len(stored) < a.updates:
             return None
         if a.forward and not b.forward and self._prolongs(first, second, keep):
@@ -276,9 +282,10 @@ class Fuser:
         dropped = sum(bytes_of(r) for i, r in enumerate(first.results) if i not in keep)
         return self._profiles[first].is_anchored or longer > dropped
 
-    def _commit(
-        self, first: CallOp, second: CallOp, keep: list[int], merged: CallOp
-    ) -> CallOp:
+    def _commit(self, first: CallOp, second: CallOp, keep: list[int], merged: CallOp) -> CallOp:
+        a, b = self._profiles[first], self._profiles[second]
+        b.before_loss |= a.before_loss
+        b.updating |= a.updating
         old: list[SSAValue] = [*(first.results[index] for index in keep), *second.results]
         views = [view for result in old[: len(keep)] for view in _views(result)]
         self._put(second, merged, old)
@@ -291,7 +298,9 @@ class Fuser:
     def _put(self, second: CallOp, merged: CallOp, old: list[SSAValue]) -> None:
         """Let `merged`, whose results are `old`, take the place of `second`."""
         profile = self._profiles.pop(second)
-        self._profiles[merged] = Profile(merged, profile.position, profile.forward)
+        self._profiles[merged] = Profile(
+            merged, profile.position, profile.forward, profile.before_loss, profile.updating
+        )
         _block(second).insert_op_before(merged, second)
         for value, result in zip(old, merged.results, strict=True):
             if value in self._writers:
@@ -315,8 +324,7 @@ class Fuser:
         offers = [(second, merge(first, second, [])) for second in readers]
         share = self._costs.of(first) / len(readers)
         good = [
-            self._costs.accept(merged, self._costs.of(second) + share)
-            for second, merged in offers
+            self._costs.accept(merged, self._costs.of(second) + share) for second, merged in offers
         ]
         everywhere = all(good) and self._saves_memory(first, readers)
         for (second, merged), is_good in zip(offers, good, strict=True):
@@ -374,6 +382,11 @@ def _fit(a: Profile, b: Profile) -> bool:
         read = [operand for operand in b.call.operands if operand.owner is a.call]
         return all(shape_of(cast(Tensor, value.type)) == b.space for value in read)
     return b.is_anchored or (a.space is not None and a.space == b.space)
+
+
+def _updates_too_early(a: Profile, b: Profile) -> bool:
+    """Whether one call would change what outlives the step, and be needed for the loss too."""
+    return (a.before_loss and b.updating) or (b.before_loss and a.updating)
 
 
 def _readers(value: SSAValue, through_view: bool = False) -> list[tuple[Operation, bool]]:

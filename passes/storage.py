@@ -152,9 +152,30 @@ class Storage:
                 before[writer].update((reader, None) for reader in self.readers.get(old, ()))
                 if old in self.producer:
                     before[writer][self.producer[old]] = None
+        self._put_loss_first(before)
         for index, calls in enumerate(before):
             calls.pop(index, None)
         return [list(calls) for calls in before]
+
+    def _put_loss_first(self, before: list[dict[int, None]]) -> None:
+        """What a step changes is written after the loss is known, so that a loss which is not
+        finite can stop the step while everything is as it was."""
+        losses = [
+            self.producer[value]
+            for value, (_, entry) in zip(self.returned, results_of(self.function), strict=True)
+            if kind_of(entry) == "loss" and value in self.producer
+        ]
+        for index in self.updating_calls():
+            before[index].update(dict.fromkeys(losses))
+
+    def updating_calls(self) -> list[int]:
+        """The calls that write to the memory of an argument."""
+        written = {
+            self.producer[value]
+            for argument in self.function.args
+            for value in self.place[argument].versions[1:]
+        }
+        return sorted(written)
 
 
 def last_reads(storage: Storage, order: Iterable[int]) -> dict[Place, int]:

@@ -70,13 +70,15 @@ def write_back(function: FuncOp, selector: Selector) -> None:
         if updates:
             continue
         returns = storage.unsettled or _unsound_returns(storage) or _returns_in_cycle(storage)
-        if not returns and not _updates_in_cycle(storage):
-            return
         for position in returns:
             _copy_returned(storage, position, selector)
-        if not returns:
-            index, operand = _updates_in_cycle(storage)[-1]
-            _work_on_copy(storage.calls[index], operand, selector)
+        if returns:
+            continue
+        in_cycle = _updates_in_cycle(storage)
+        if not in_cycle:
+            return
+        index, operand = in_cycle[-1]
+        _work_on_copy(storage.calls[index], operand, selector)
 
 
 def _work_on_copy(call: CallOp, operand: int, selector: Selector) -> None:
@@ -137,23 +139,28 @@ def _unsound_returns(storage: Storage) -> list[int]:
 
 
 def _cyclic(storage: Storage) -> set[int]:
-    """The calls that can never run, because each waits for another of them."""
+    """The calls that wait for each other, and what lies between two such groups."""
     before = storage.predecessors()
-    waiting = [len(calls) for calls in before]
     after: list[list[int]] = [[] for _ in before]
     for index, calls in enumerate(before):
         for call in calls:
             after[call].append(index)
+    return _stuck(before, after) & _stuck(after, before)
+
+
+def _stuck(before: list[list[int]], after: list[list[int]]) -> set[int]:
+    """The calls that never become ready, when each waits for all of its `before`."""
+    waiting = [len(calls) for calls in before]
     ready = [index for index, count in enumerate(waiting) if count == 0]
-    cyclic = set(range(len(before)))
+    stuck = set(range(len(before)))
     while ready:
         index = ready.pop()
-        cyclic.discard(index)
+        stuck.discard(index)
         for follower in after[index]:
             waiting[follower] -= 1
             if waiting[follower] == 0:
                 ready.append(follower)
-    return cyclic
+    return stuck
 
 
 def _returns_in_cycle(storage: Storage) -> list[int]:
@@ -169,13 +176,24 @@ def _returns_in_cycle(storage: Storage) -> list[int]:
 
 
 def _updates_in_cycle(storage: Storage) -> list[tuple[int, int]]:
-    """The in-place updates among the calls that can never run."""
-    return [
-        (index, operand)
-        for index in sorted(_cyclic(storage))
-        for operand in updates_of(storage.calls[index])
-        if operand != NONE
-    ]
+    """In-place updates that make calls wait for each other, the likeliest culprit last.
+
+    That is an update of what another of these calls reads; else any update of an argument, which
+    may have to wait for the loss. A copy has one reader and lies in the arena, so it is neither.
+    """
+    cyclic = _cyclic(storage)
+    culprits: list[tuple[int, int]] = []
+    suspects: list[tuple[int, int]] = []
+    for index in sorted(cyclic):
+        for operand in updates_of(storage.calls[index]):
+            if operand == NONE:
+                continue
+            old = storage.operands[index][operand]
+            if any(reader in cyclic for reader in storage.readers[old] if reader != index):
+                culprits.append((index, operand))
+            elif not storage.place[old].arena:
+                suspects.append((index, operand))
+    return suspects + culprits
 
 
 def _updating_results(storage: Storage) -> set[SSAValue]:

@@ -26,6 +26,10 @@ from pock_ir.targets.c.program.text import fill
 DRIVER = Path(__file__).with_name("driver.c.in")
 WARMUP_STEPS = 3
 SECONDS_PER_TURN = 0.25
+MEASURING_RATE = 1e-5
+"""The learning rate of steps that are only timed: so small that training on one batch never leaves
+the ordinary range of numbers. A step takes the same time at any rate."""
+
 LOSS_TOLERANCE = 1e-3
 """The largest relative difference of the first loss: more means that the work differs."""
 
@@ -132,9 +136,10 @@ def _check_losses(own: float, other: float) -> None:
         raise PockError(f"the two trainers do not do the same: losses {own} and {other}")
 
 
-def driver_source(program: Program) -> str:
+def driver_source(program: Program, after_step: str = "") -> str:
     """The C program that runs training steps of `program` on demand.
 
+    after_step: a function `void NAME(void)` of the program to call after each step, or nothing.
     Raises PockError if it cannot train.
     """
     entry = program.layout.entry("train_step")
@@ -148,6 +153,9 @@ def driver_source(program: Program) -> str:
         "name": name,
         "NAME": name.upper(),
         "PORTS": str(ports),
+        "AFTER_DECLARATION": f"void {after_step}(void);" if after_step else "",
+        "AFTER_CALL": f"{after_step}();" if after_step else "",
+        "RATE": f"{MEASURING_RATE!r}f",
         "ARGUMENTS": ", ".join(f"port[{i}]" for i in range(ports)),
         "THREADS_INCLUDE": f'#include "{name}_threads.h"' if threaded else "",
         "THREADS_START": attach,
@@ -155,15 +163,17 @@ def driver_source(program: Program) -> str:
     return fill(DRIVER.read_text(encoding="utf-8"), values)
 
 
-def build_driver(program: Program, arrays: Sequence[Any], folder: Path) -> list[str]:
+def build_driver(
+    program: Program, arrays: Sequence[Any], folder: Path, after_step: str = ""
+) -> list[str]:
     """Write and compile `program` and its driver in `folder`.
 
-    arrays: one batch, in the order of the inputs and targets. Returns the command that starts the
-    worker. Raises PockError if the compiler fails.
+    arrays: one batch, in the order of the inputs and targets; after_step: see `driver_source`.
+    Returns the command that starts the worker. Raises PockError if the compiler fails.
     """
     name = program.layout.name
     program.write(folder)
-    (folder / "driver.c").write_text(driver_source(program), encoding="utf-8")
+    (folder / "driver.c").write_text(driver_source(program, after_step), encoding="utf-8")
     sources = [folder / path for path in ("driver.c", *source_paths(program.layout))]
     flags = [*compile_flags(program.layout), f"-I{folder / 'include'}"]
     compiler = find_compiler(program.compiler)

@@ -6,17 +6,16 @@ their forward ops have, and no gradient rule and no kernel ever converts one.
 
 from __future__ import annotations
 
-from pock_ir.passes.canonicalize import CanonicalizePass
-from pock_ir.passes.decompose_norms import DecomposeNormsPass
-from pock_ir.passes.lay_out import LayOutPass
-
 from pock_ir.lowering.kern_to_mem import KernToMemPass
 from pock_ir.lowering.train_to_kern import TrainToKernPass
 from pock_ir.passes.autodiff.autodiff_pass import AutodiffPass
+from pock_ir.passes.canonicalize import CanonicalizePass
 from pock_ir.passes.check_kernels import CheckKernelsPass
 from pock_ir.passes.check_memory import CheckMemoryPass
 from pock_ir.passes.check_order import CheckOrderPass
+from pock_ir.passes.decompose_norms import DecomposeNormsPass
 from pock_ir.passes.fuse import FusePass
+from pock_ir.passes.lay_out import LayOutPass
 from pock_ir.passes.optimizer import OptimizerPass
 from pock_ir.passes.plan_memory import PlanMemoryPass
 from pock_ir.passes.schedule import SchedulePass

@@ -13,12 +13,21 @@ stated relative to that largest gradient, and judged by the same rule. Adaptive 
 by the size of a gradient, so they turn this noise into whole steps: for such a tensor, and for
 that step, the framework's optimizer is given pock's gradient, which verifies the update as
 strictly as any other.
+
+Some models amplify rounding: batch norm over few samples, and ReLUs near their corner. There the
+framework's own error is a matter of luck, and one run of it says little: it is a draw from a
+distribution, as pock's is. If a tensor does not agree by the rule above, the framework trains
+`NOISE_RUNS` times more, each time with every weight and input moved to a neighbouring f32 at
+random. Their root mean square error is what the framework's f32 is worth for that tensor, and
+pock's error may be at most `DEVIATIONS` times that: a correct program of the same precision is
+refused less often than once in 300 times, and a wrong one is not within rounding of the truth.
+The rows that needed this are counted (`Verification.amplified`), never hidden.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +42,12 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 """The largest relative error in norm of an f32 tensor that needs no further argument."""
 
+NOISE_RUNS = 6
+"""How often the framework repeats a training to learn how far its own rounding carries."""
+
+DEVIATIONS = 3.0
+"""The most root mean square errors of the framework that pock's error may be."""
+
 VANISHING = 1e-10
 """A gradient this much smaller than the largest one is zero but for float64's rounding."""
 
@@ -44,6 +59,7 @@ class Row:
     step: from 1; kind: "loss", "gradient" or "updated"; error: relative to the framework in f32;
     own, framework: errors of pock and of the framework relative to float64. vanishing: whether
     the gradient is exactly zero, and its errors therefore relative to the largest gradient.
+    noise: the root mean square error of repeated runs of the framework; None if not needed.
     """
 
     step: int
@@ -53,10 +69,16 @@ class Row:
     own: float
     framework: float
     vanishing: bool = False
+    noise: float | None = None
+
+    @property
+    def is_close(self) -> bool:
+        """Within the tolerance, or closer to float64 than the framework."""
+        return self.error <= TOLERANCE or self.own <= self.framework
 
     @property
     def agrees(self) -> bool:
-        return self.error <= TOLERANCE or self.own <= self.framework
+        return self.is_close or (self.noise is not None and self.own <= DEVIATIONS * self.noise)
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,10 @@ class Verification:
     def differing(self) -> tuple[Row, ...]:
         """The tensors that do not agree."""
         return tuple(row for row in self.rows if not row.agrees)
+
+    def amplified(self) -> tuple[Row, ...]:
+        """The tensors that agree only up to rounding that the model amplifies."""
+        return tuple(row for row in self.rows if row.agrees and not row.is_close)
 
     def to_json(self) -> dict[str, Any]:
         rows = [{**asdict(row), "agrees": row.agrees} for row in self.rows]
@@ -125,40 +151,53 @@ def _largest(gradients: Mapping[str, Array]) -> float:
     return max((float(np.linalg.norm(value)) for value in gradients.values()), default=0.0)
 
 
+Key = tuple[int, str, str]
+"""What tells rows apart: step (from 1), kind and name."""
+
+
 def compare(steps: Iterable[Triple]) -> Verification:
     """Compare a compiled run with the framework's, in f32 and in float64.
 
     Raises PockError if one of them lacks a tensor that another has.
     """
     rows: list[Row] = []
-    for index, runs in enumerate(steps):
-        scales = dict.fromkeys(
-            vanishing_gradients(runs[2].gradients), _largest(runs[2].gradients)
+    for step, (ours, theirs, exact) in enumerate(steps, 1):
+        own, framework, error = (
+            step_errors(ours, exact, exact),
+            step_errors(theirs, exact, exact),
+            step_errors(ours, theirs, exact),
         )
-        losses = [{"loss": np.asarray(run.loss)} for run in runs]
-        rows += _rows(index, "loss", losses, {})
-        rows += _rows(index, "gradient", [run.gradients for run in runs], scales)
-        rows += _rows(index, "updated", [run.updated for run in runs], {})
+        vanishing = vanishing_gradients(exact.gradients)
+        for kind, name in error:
+            key = (kind, name)
+            is_noise = kind == "gradient" and name in vanishing
+            rows.append(Row(step, kind, name, error[key], own[key], framework[key], is_noise))
     return Verification(tuple(rows))
 
 
-def _rows(
-    step: int, kind: str, runs: Sequence[Mapping[str, Array]], scales: Mapping[str, float]
-) -> list[Row]:
-    ours, theirs, exact = runs
-    if not set(ours) == set(theirs) == set(exact):
-        names = ", ".join(sorted((set(ours) ^ set(theirs)) | (set(ours) ^ set(exact))))
-        raise PockError(f"only one side computes the {kind} of: {names}")
-    rows: list[Row] = []
-    for name in sorted(ours):
-        scale = scales.get(name)
-        errors = (
-            relative_error(ours[name], theirs[name], scale),
-            relative_error(ours[name], exact[name], scale),
-            relative_error(theirs[name], exact[name], scale),
-        )
-        rows.append(Row(step + 1, kind, name, *errors, vanishing=scale is not None))
-    return rows
+def step_errors(
+    value: TrainingStep, reference: TrainingStep, exact: TrainingStep
+) -> dict[tuple[str, str], float]:
+    """The relative error of every tensor of a step, by kind and name.
+
+    exact: tells which gradients vanish. Raises PockError if one step lacks a tensor.
+    """
+    scale = _largest(exact.gradients)
+    scales = dict.fromkeys(vanishing_gradients(exact.gradients), scale)
+    errors = {("loss", "loss"): relative_error(np.asarray(value.loss), np.asarray(reference.loss))}
+    for name in _common(value.gradients, reference.gradients, "gradient"):
+        pair = value.gradients[name], reference.gradients[name]
+        errors["gradient", name] = relative_error(*pair, scales.get(name))
+    for name in _common(value.updated, reference.updated, "update"):
+        errors["updated", name] = relative_error(value.updated[name], reference.updated[name])
+    return errors
+
+
+def _common(ours: Mapping[str, Array], theirs: Mapping[str, Array], what: str) -> list[str]:
+    if set(ours) != set(theirs):
+        names = ", ".join(sorted(set(ours) ^ set(theirs)))
+        raise PockError(f"only one side computes the {what} of: {names}")
+    return sorted(ours)
 
 
 def compiled_step(session: Session, arrays: Mapping[str, Array]) -> TrainingStep:
@@ -188,6 +227,15 @@ def verify_program(job: Job, steps: int) -> Verification:
     """
     if steps < 1:
         raise PockError("verify needs at least one step")
-    from pock.frontends.torch.verify import torch_trajectories
+    from pock.frontends.torch.verify import TorchReference
 
-    return compare(torch_trajectories(job, steps))
+    reference = TorchReference(job)
+    found = compare(reference.train(steps))
+    if all(row.is_close for row in found.rows):
+        return found
+    noise = reference.noise(steps, NOISE_RUNS)
+    rows = (
+        row if row.is_close else replace(row, noise=noise[row.step, row.kind, row.name])
+        for row in found.rows
+    )
+    return Verification(tuple(rows))

@@ -24,9 +24,9 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
 from pock_ir.diagnostics import Diagnostic, PockError, quote
-from pock_ir.dominance import check_dominance
 from pock_ir.parse import print_module
 from pock_ir.registry import pass_text
+from pock_ir.verify import verify_module
 
 LEVEL_ATTRIBUTE = "pock.level"
 
@@ -183,22 +183,26 @@ def write_reproducer(path: Path, ctx: Context, start: ModuleOp, steps: Sequence[
 
 
 class VerifyEach(Observer):
-    """Verifies the module and its dominance after each pass, and its level after each stage.
+    """Verifies the module, its dominance and its level after each stage.
 
     check: the executable statement of what is legal at a level, called with module and name.
-    Raises PockError naming the pass.
+    every_pass: verify after every pass of a stage, not only after the last. Raises
+    AssertionError naming the pass: invalid IR between passes is a bug of a pass.
     """
 
-    def __init__(self, check: Callable[[ModuleOp, str], None]) -> None:
+    def __init__(self, check: Callable[[ModuleOp, str], None], every_pass: bool = False) -> None:
         self._check = check
+        self._every_pass = every_pass
 
     def after(self, step: Step, module: ModuleOp) -> None:
+        is_last = step.action is step.stage.passes[-1]
+        if not (is_last or self._every_pass):
+            return
         try:
-            module.verify()
-            check_dominance(module)
-            if step.action is step.stage.passes[-1]:
+            verify_module(module)
+            if is_last:
                 self._check(module, step.stage.level)
-        except (VerifyException, PockError) as error:
+        except PockError as error:
             raise AssertionError(f"invalid IR after pass {step.action.name}: {error}") from error
 
 

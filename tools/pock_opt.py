@@ -93,7 +93,6 @@ def _parse(text: str, options: Arguments) -> tuple[Context, ModuleOp]:
     from pock_ir.levels import LEVEL_ATTRIBUTE
     from pock_ir.parse import parse_module
 
-    import_module("pock_ir.targets")  # registers the declared targets
     context = make_context()
     context.allow_unregistered = options.allow_unregistered_dialect
     name = "<stdin>" if options.input == "-" else options.input
@@ -152,6 +151,7 @@ def _pipeline(module: ModuleOp, options: Arguments) -> Pipeline:
         return Pipeline(())
     from pock.tools.passes import check_start, named_pipeline, pass_pipeline
 
+    import_module("pock_ir.targets")  # registers the declared targets
     if options.passes is not None:
         level = level_name_of(module)
         return _part(pass_pipeline(options.passes, level), options)
@@ -185,7 +185,7 @@ def _observers(options: Arguments, timing: Timing) -> Iterator[Observer]:
     if options.dump_ir is not None:
         yield DumpIR(options.dump_ir)
     if options.verify_each:
-        yield VerifyEach(check_named_level)
+        yield VerifyEach(check_named_level, every_pass=True)
     if options.validate_each:
         yield Validate(_compare)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from math import log2
 from typing import TypeAlias
 
 from xdsl.dialects import arith, scf
@@ -21,14 +22,19 @@ from pock_ir.lowering.loops.program import LoopProgram, Nest, Reduction, Store, 
 from pock_ir.lowering.loops.shape import Pass, Plan, plan, shared_dim
 from pock_ir.lowering.loops.values import Copy, Scope, Values
 
-LONG_LOOP = 512
+LONG_LOOP = 32
 """Additions to one accumulator beyond which a loop is cut into chunks."""
-
-CHUNK = 256
-"""Additions to one accumulator within a chunk."""
 
 Bound: TypeAlias = int | SSAValue
 Body: TypeAlias = Callable[[list[SSAValue]], Sequence[SSAValue]]
+
+
+def chunk_length(additions: int) -> int:
+    """Additions per chunk: the power of two nearest to the root of all of them.
+
+    As many within a chunk as there are chunks keeps the sum of both errors least.
+    """
+    return 1 << round(log2(additions) / 2)
 
 
 class NestBuilder:
@@ -250,16 +256,18 @@ class NestBuilder:
             self.nest.reductions[i] for i in each.reductions for _ in self.blocks for _ in copies
         ]
 
+        length = chunk_length(end // step) * step
+
         def chunk(carried: list[SSAValue]) -> list[SSAValue]:
             low, sums = carried[0], carried[1:]
-            stop = self._append(arith.AddiOp(low, self._index(CHUNK * step)))
+            stop = self._append(arith.AddiOp(low, self._index(length)))
             high = self._append(arith.MinSIOp(stop, self._index(end)))
             inner = self._for(
                 dim, low, high, step, starts, lambda c: self._accumulate(each, copies, c)
             )
             return self._merge(reductions, sums, inner)
 
-        return self._for(-1, 0, end, CHUNK * step, starts, chunk)
+        return self._for(-1, 0, end, length, starts, chunk)
 
     def _accumulate(
         self, each: Pass, copies: Sequence[Copy], carried: list[SSAValue]

@@ -15,13 +15,10 @@ from torch import Tensor, nn
 from pock.demo.fruit import CLASSES
 from pock.demo.recipe import HEAD_ONLY, RECIPE, SPARSE, Run, scheme_of, trained_ratios
 from pock.demo.torch_steps import Workload, pictures, serve
+from pock.measure import MEASURING_RATE
 from pock.zoo.efficientnet_lite import efficientnet_lite0, pretrained_efficientnet_lite0
 
 RUNS = {"head": HEAD_ONLY, "sparse": SPARSE}
-
-MEASURING_RATE = 1e-5
-"""The rate of steps that are only timed: so small that training on one batch never leaves the
-ordinary range of numbers. A step takes the same time at any rate."""
 
 
 def train_only(model: nn.Module, run: Run) -> list[nn.Parameter]:

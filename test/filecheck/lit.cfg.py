@@ -14,7 +14,6 @@ config.test_source_root = os.path.dirname(os.path.abspath(__file__))
 config.test_exec_root = os.path.join(tempfile.gettempdir(), "pock-lit")
 # The tools that were installed beside the interpreter that runs lit.
 config.environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.environment["COLUMNS"] = "100"
 # A test of an exit status: `exits 2 pock-opt ...`.
 config.substitutions.append(

@@ -41,7 +41,7 @@ def capture_module(
 
     training: gradients will be taken, so places that stop or replace them are refused.
     what: what messages call the module.
-    active_inputs: how many of the first inputs carry gradients, as a model's outputs do into a loss.
+    active_inputs: how many of the first inputs carry gradients, as outputs do into a loss.
     Raises PockError with everything that was found.
     """
     errors = DiagnosticCollector()

@@ -1,7 +1,8 @@
 """Where in the user's source an exported node comes from.
 
-torch.export records a Python stack for every node, of functions called `forward` only. The frame that a user can act on is the
-innermost one outside PyTorch; a model made of PyTorch's own modules only has PyTorch's frames.
+torch.export records the Python stack of every node, as far as it is functions called `forward`.
+The frame that a user can act on is the innermost one outside PyTorch; a model made of PyTorch's
+own modules only has PyTorch's frames.
 
 Paths never depend on the working directory, on where the project lies or on where a package is
 installed: a file is named from its outermost package on ("pock/zoo/resnet.py"), and a file in

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,7 +15,14 @@ from xdsl.dialects.builtin import ModuleOp
 from pock.frontends.torch.arguments import to_numpy
 from pock.frontends.torch.graph import draws_random_numbers
 from pock.frontends.torch.oracle import Part, ReferenceTraining
-from pock.verify import TrainingStep, Triple, compiled_step, vanishing_gradients
+from pock.verify import (
+    Key,
+    TrainingStep,
+    Triple,
+    compiled_step,
+    step_errors,
+    vanishing_gradients,
+)
 from pock_ir.diagnostics import Diagnostic, PockError
 from pock_ir.interpret import find_function
 from pock_ir.op import ints
@@ -56,62 +64,122 @@ def _framework_axis(attributes: Attributes, axis: int) -> int:
     return axis if permute is None else ints(permute)[axis]
 
 
-def torch_trajectories(job: Job, steps: int) -> Iterator[Triple]:
-    """Train `job` for `steps` steps, each on a batch of its own (see `varied`).
+class TorchReference:
+    """`job` compiled with its gradients, and the same training in PyTorch beside it.
 
-    Compiled, as its target runs it; by PyTorch in f32, with dropout masks from pock's counter;
-    and in the same way in float64. Raises PockError if the job cannot be compiled, or PyTorch
-    cannot run its model in this way.
+    Raises PockError if the job cannot be compiled, or PyTorch cannot run its model.
     """
-    from pock.compiler import gradient_program
 
-    model = trainable_module(job.model)
-    trained = TrainedParts()
-    lowered, program = gradient_program(job, (trained,))
-    session = program.new_session()
-    theirs, exact = (
-        ReferenceTraining(
+    def __init__(self, job: Job) -> None:
+        from pock.compiler import gradient_program
+
+        self._job = job
+        self._model = trainable_module(job.model)
+        trained = TrainedParts()
+        self._lowered, self._program = gradient_program(job, (trained,))
+        self._parts = trained.parts
+        self._taken: list[dict[str, Array]] = []
+
+    def train(self, steps: int) -> Iterator[Triple]:
+        """Train for `steps` steps, each on a batch of its own (see `varied`).
+
+        Compiled, as its target runs it; by PyTorch in f32, with dropout masks from pock's
+        counter; and in the same way in float64.
+        """
+        session = self._program.new_session()
+        theirs, exact = self._training(torch.float32), self._training(torch.float64)
+        self._taken = []
+        for step in range(steps):
+            batch = self._batch(step)
+            ours = compiled_step(session, named_arrays(self._lowered.imported, *batch))
+            losses = [run.backward(*batch) for run in (theirs, exact)]
+            noise = vanishing_gradients(exact.gradients()) & ours.gradients.keys()
+            self._taken.append({name: ours.gradients[name] for name in noise})
+            names = ours.updated.keys()
+            yield (
+                ours,
+                self._finish(theirs, losses[0], step, names),
+                self._finish(exact, losses[1], step, names),
+            )
+
+    def noise(self, steps: int, runs: int) -> dict[Key, float]:
+        """The root mean square error of PyTorch's f32 over `runs` trainings, after `train`.
+
+        Each starts from weights, and sees batches, whose every number is moved to a neighbouring
+        one at random.
+        """
+        exact = self._training(torch.float64)
+        generators = [torch.Generator().manual_seed(seed) for seed in range(runs)]
+        moved = [self._training(torch.float32, generator) for generator in generators]
+        squares: dict[Key, float] = {}
+        for step in range(steps):
+            batch = self._batch(step)
+            truth = self._finish(exact, exact.backward(*batch), step, None)
+            for run, generator in zip(moved, generators, strict=True):
+                loss = run.backward(*_neighbours(batch, generator))
+                errors = step_errors(self._finish(run, loss, step, None), truth, truth)
+                for (kind, name), error in errors.items():
+                    key = (step + 1, kind, name)
+                    squares[key] = squares.get(key, 0.0) + error * error
+        return {key: (total / runs) ** 0.5 for key, total in squares.items()}
+
+    def _training(
+        self, dtype: torch.dtype, generator: torch.Generator | None = None
+    ) -> ReferenceTraining:
+        model = self._model
+        if generator is not None:
+            model = copy.deepcopy(model)
+            with torch.no_grad():
+                for value in model.parameters():
+                    value.copy_(_neighbours(value.detach(), generator))
+        return ReferenceTraining(
             model,
-            job.loss,
-            lowered.optimizer,
+            self._job.loss,
+            self._lowered.optimizer,
             dtype=dtype,
-            trainable=trained.parts,
-            seed=job.seed,
+            trainable=self._parts,
+            seed=self._job.seed,
         )
-        for dtype in (torch.float32, torch.float64)
-    )
-    initial = lowered.imported.weights
-    for step in range(steps):
-        batch = varied((job.example_inputs, job.example_targets), step)
-        ours = compiled_step(session, named_arrays(lowered.imported, *batch))
-        yield ours, *_reference_steps(theirs, exact, batch, ours, initial)
 
+    def _batch(self, step: int) -> tuple[Any, Any]:
+        return varied((self._job.example_inputs, self._job.example_targets), step)
 
-def _reference_steps(
-    theirs: ReferenceTraining,
-    exact: ReferenceTraining,
-    batch: tuple[Any, Any],
-    ours: TrainingStep,
-    initial: Mapping[str, Array],
-) -> tuple[TrainingStep, TrainingStep]:
-    losses = [run.backward(*batch) for run in (theirs, exact)]
-    gradients = [run.gradients() for run in (theirs, exact)]
-    noise = vanishing_gradients(gradients[1])
-    taken = {name: ours.gradients[name] for name in noise if name in ours.gradients}
-    steps: list[TrainingStep] = []
-    for run, loss, own in zip((theirs, exact), losses, gradients, strict=True):
-        run.update(taken)
+    def _finish(
+        self, run: ReferenceTraining, loss: float, step: int, names: Collection[str] | None
+    ) -> TrainingStep:
+        """Update, and note what the step computed.
+
+        names: what the program stores; buffers that it does not are noted only if they changed.
+        """
+        gradients = run.gradients()
+        run.update(self._taken[step])
         updated = run.updated()
-        unused = updated.keys() - ours.updated.keys()
-        changed = {n: updated[n] for n in unused if _differs(updated[n], initial.get(n))}
-        kept = {name: array for name, array in updated.items() if name not in unused}
-        steps.append(TrainingStep(loss, own, kept | changed))
-    return steps[0], steps[1]
+        if names is not None:
+            initial = self._lowered.imported.weights
+            updated = {
+                name: array
+                for name, array in updated.items()
+                if name in names or _differs(array, initial.get(name))
+            }
+        return TrainingStep(loss, gradients, updated)
+
+
+def _neighbours(tree: Any, generator: torch.Generator) -> Any:
+    """Every f32 of `tree` moved up or down to the next one, or left as it is."""
+
+    def move(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.dtype != torch.float32:
+            return value
+        direction = torch.randint(-1, 2, value.shape, generator=generator)
+        away = torch.where(direction == 0, value, direction * torch.inf)
+        return torch.nextafter(value, away.to(value.dtype))
+
+    return pytree.tree_map(move, tree)
 
 
 def _differs(value: Array, before: Array | None) -> bool:
     """Whether a buffer that the program does not store was changed by the framework."""
-    return before is not None and (value.astype(before.dtype) != before).any().item()
+    return before is not None and bool((value.astype(before.dtype) != before).any())
 
 
 def trainable_module(model: Any) -> nn.Module:

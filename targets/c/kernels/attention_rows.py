@@ -118,7 +118,7 @@ class Rows:
         if not count or text(self.op.mask) != "boolean":
             return ""
         body = f"""\
-static inline pock_vi pock_load_mask_{count}(const uint8_t *p)
+POCK_INLINE pock_vi pock_load_mask_{count}(const uint8_t *p)
 {{
     uint8_t bytes[{self.vector.lanes}] = {{0}};
     memcpy(bytes, p, {count});

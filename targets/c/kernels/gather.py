@@ -96,11 +96,10 @@ class Gather:
 def copies(vector: Vector) -> str:
     """pock_copy and pock_zero for short runs of floats, inlined so that a constant length leaves
     straight-line code, guarded."""
-    inline = "static inline __attribute__((always_inline))"
     return f"""\
 #ifndef POCK_COPY
 #define POCK_COPY
-{inline} void pock_copy(float *restrict to, const float *restrict from, size_t count)
+POCK_INLINE void pock_copy(float *restrict to, const float *restrict from, size_t count)
 {{
     const size_t whole = count - count % {vector.lanes};
     for (size_t i = 0; i < whole; i += {vector.lanes})
@@ -109,7 +108,7 @@ def copies(vector: Vector) -> str:
         to[i] = from[i];
 }}
 
-{inline} void pock_zero(float *to, size_t count)
+POCK_INLINE void pock_zero(float *to, size_t count)
 {{
     for (size_t i = 0; i < count; i++)
         to[i] = 0.0f;

@@ -223,7 +223,7 @@ def _chunk(depth: int, columns: Split, lanes: int, pack_b: bool, target: Target)
 def _block(problem: Problem, depth: int, rows: Split, target: Target) -> int:
     if not problem.gathered:
         return rows.count
-    budget = _cache(target) // 4
+    budget = target.caches.l1 // 2 if problem.a.row != 1 else _cache(target) // 4
     return max(1, min(rows.count, budget // _bytes(depth, rows.largest)))
 
 

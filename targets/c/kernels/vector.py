@@ -85,9 +85,6 @@ def c_function(signature: str, body: Iterable[str]) -> str:
     return "\n".join([signature, "{", *indent(body), "}", ""])
 
 
-_INLINE = "static inline __attribute__((always_inline))"
-
-
 @cache
 def _part(lanes: int, count: int) -> str:
     body = _shuffled(lanes, count) if Vector(lanes).has_part(count) else _copied(count)
@@ -103,13 +100,13 @@ def _shuffled(lanes: int, count: int) -> str:
 typedef float pock_vf_{count} __attribute__((vector_size({size})));
 typedef float pock_vf_{count}_any __attribute__((vector_size({size}), aligned(4), may_alias));
 
-{_INLINE} pock_vf pock_load_{count}(const float *p)
+POCK_INLINE pock_vf pock_load_{count}(const float *p)
 {{
     const pock_vf_{count} x = *(const pock_vf_{count}_any *)p;
     return __builtin_shufflevector(x, (pock_vf_{count}){{0}}, {widen});
 }}
 
-{_INLINE} void pock_store_{count}(float *p, pock_vf x)
+POCK_INLINE void pock_store_{count}(float *p, pock_vf x)
 {{
     *(pock_vf_{count}_any *)p = __builtin_shufflevector(x, x, {narrow});
 }}
@@ -118,14 +115,14 @@ typedef float pock_vf_{count}_any __attribute__((vector_size({size}), aligned(4)
 
 def _copied(count: int) -> str:
     return f"""\
-{_INLINE} pock_vf pock_load_{count}(const float *p)
+POCK_INLINE pock_vf pock_load_{count}(const float *p)
 {{
     pock_vf x = {{0}};
     memcpy(&x, p, {4 * count});
     return x;
 }}
 
-{_INLINE} void pock_store_{count}(float *p, pock_vf x)
+POCK_INLINE void pock_store_{count}(float *p, pock_vf x)
 {{
     memcpy(p, &x, {4 * count});
 }}

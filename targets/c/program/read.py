@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, MemRefType, ModuleO
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, SSAValue
 
+from pock_ir.compat import linear_symbol_lookup
 from pock_ir.diagnostics import PockError
 from pock_ir.dialects import kern, mem
 from pock_ir.dialects.embedding import EmbeddingOp
@@ -44,6 +45,8 @@ def read_layout(module: ModuleOp, rate: float, aliases: Mapping[str, str]) -> Pr
         raise PockError("the module has no attribute pock.name")
     functions = [op for op in module.ops if isinstance(op, FuncOp)]
     prefix = program_name(name.data)
+    with linear_symbol_lookup():
+        entries = tuple(_entry(function) for function in functions)
     return ProgramLayout(
         name=prefix,
         target=target,
@@ -52,7 +55,7 @@ def read_layout(module: ModuleOp, rate: float, aliases: Mapping[str, str]) -> Pr
         constant_bytes=_region_bytes(functions, mem.CONSTANTS),
         objects=tuple(_object(op) for op in mem.objects(module)),
         kernels=tuple(_kernel(op, target) for op in mem.kernels(module)),
-        entries=tuple(_entry(function) for function in functions),
+        entries=entries,
         rate=rate,
         aliases=dict(aliases),
     )

@@ -141,11 +141,21 @@ def _run_text(entry: Entry) -> str:
 def _loss_values(entry: Entry, names: dict[PortKey, str]) -> dict[str, str]:
     for index, port in enumerate(entry.ports):
         if port.kind == "loss":
-            step = max(
-                i for i, c in enumerate(entry.calls) if any(r.base == index for r in c.results)
-            )
+            step = _last_writer(entry, index)
+            _check_loss_comes_first(entry, step)
             return {"LOSS": names[port_key(port)], "LOSSSTEP": str(step)}
     return {}
+
+
+def _last_writer(entry: Entry, base: int) -> int:
+    return max(i for i, call in enumerate(entry.calls) if any(r.base == base for r in call.results))
+
+
+def _check_loss_comes_first(entry: Entry, step: int) -> None:
+    """A step that stops at a bad loss must not have changed anything by then."""
+    early = [c for c in entry.calls[: step + 1] if any(r.base == "state" for r in c.results)]
+    if early:
+        raise AssertionError(f"{entry.name} updates the state before the loss: {early[0].meaning}")
 
 
 def _bindings(entry: Entry, names: dict[PortKey, str]) -> str:

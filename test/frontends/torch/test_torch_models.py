@@ -1,4 +1,4 @@
-"""Whole small models: values, buffer updates, names, ties, masks; and nothing of the user changes."""
+"""Whole small models: values, buffer updates, names, ties, masks; the user's model stays."""
 
 import numpy as np
 import pytest

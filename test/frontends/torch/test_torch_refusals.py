@@ -62,7 +62,7 @@ def test_the_line_is_that_of_the_call() -> None:
     with pytest.raises(PockError) as caught:
         import_torch(Sums(), (X,), TARGET, "cross_entropy")
     start = inspect.getsourcelines(Sums.forward)[1]
-    assert caught.value.diagnostics[0].location == f"test_torch_refusals.py:{start + 2}:0"
+    assert caught.value.diagnostics[0].location == f"test_torch_refusals.py:{start + 1}:0"
 
 
 def test_a_loss_function_is_located_where_it_is_defined() -> None:

@@ -88,7 +88,7 @@ def run_batch_sanitized(
     cases: Sequence[Case], target: Target, compiler: str = "gcc"
 ) -> list[list[Array]]:
     """`run_batch` in a program with ASan and UBSan, with buffers of exactly the tensors' sizes."""
-    source = [_POSIX, batch_text(cases, target), "#include <stdio.h>", "#include <stdlib.h>", _READ]
+    source = [_POSIX, batch_text(cases, target), _READ]
     data, shells = b"", []
     body = ["int main(void)", "{"]
     for number, case in enumerate(cases):
@@ -119,21 +119,22 @@ def run_batch_sanitized(
     return shells
 
 
+_POSIX = "#define _POSIX_C_SOURCE 200112L"
 _READ = """
-/* aligned_alloc takes multiples of the alignment only, which would hide a read beyond the end */
-int posix_memalign(void **result, size_t alignment, size_t size);
+#include <stdio.h>
+#include <stdlib.h>
 
-static void *room(size_t size)
+static void *allocate(size_t size)
 {
-    void *p = 0;
-    if (posix_memalign(&p, 64, size ? size : 1))
-        exit(1);
+    void *p = NULL;
+    if (posix_memalign(&p, 64, size))
+        exit(2);
     return p;
 }
 
 static void *get(size_t size)
 {
-    void *p = room(size);
+    void *p = allocate(size);
     if (size && fread(p, 1, size, stdin) != size)
         exit(1);
     return p;
@@ -153,7 +154,7 @@ def _case_lines(
     lines = [f"    {{ void *a[{max(1, len(operands))}] = {{0}}, *r[{len(results)}]; /* {number} */"]
     lines += [f"    a[{i}] = get({array.nbytes});" for i, array in enumerate(operands)]
     for i, (result, place) in enumerate(zip(results, places, strict=True)):
-        value = f"a[{place}]" if place >= 0 else f"room({result.nbytes})"
+        value = f"a[{place}]" if place >= 0 else f"allocate({result.nbytes})"
         lines.append(f"    r[{i}] = {value};")
-    lines.append(f"    unsigned char *scratch = room({scratch});")
+    lines.append(f"    unsigned char *scratch = allocate({scratch});")
     return lines

@@ -1,7 +1,7 @@
 """Attention and its gradient, against the ops' own meaning."""
 
 import pytest
-from hot_cases import ATTENTION, TARGETS, check, same_bits
+from hot_cases import ATTENTION, CLANG, TARGETS, check, needs_clang, same_bits, some
 
 CASES = [case for attend in ATTENTION for case in attend.cases()]
 # The gradient subtracts sums of a hundred terms; f32 keeps about 4e-6 of the largest.
@@ -20,6 +20,13 @@ def test_parts_run_in_any_order() -> None:
     )
 
 
-@pytest.mark.parametrize("target", ("c", "x86-64-v4:threads=2"))
-def test_sanitizers_find_nothing(target: str) -> None:
-    check(CASES, target, TOLERANCE, sanitized=True)
+def test_sanitizers_find_nothing() -> None:
+    """Tails, masks of both kinds, random numbers."""
+    cases = some(CASES, "odd", "padding", "bias")
+    check(cases, "x86-64-v4:threads=2", TOLERANCE, sanitized=True)
+
+
+@needs_clang
+def test_clang_agrees() -> None:
+    """The same source, warnings and all, with the other compiler."""
+    check(some(CASES, "odd", "bias"), "x86-64-v4", TOLERANCE, compiler=CLANG)

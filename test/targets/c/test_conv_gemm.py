@@ -1,7 +1,17 @@
 """Convolutions as matrix products, all directions, against the ops' own meaning."""
 
 import pytest
-from hot_cases import CONV, POINTWISE, TARGETS, check, conv_epilogue_cases, same_bits
+from hot_cases import (
+    CLANG,
+    CONV,
+    POINTWISE,
+    TARGETS,
+    check,
+    conv_epilogue_cases,
+    needs_clang,
+    same_bits,
+    some,
+)
 
 POINTWISE_CASES = [case for conv in POINTWISE for case in conv.cases("conv2d_pointwise")]
 CASES = [*POINTWISE_CASES, *(case for conv in CONV for case in conv.cases("conv2d_gemm"))]
@@ -22,16 +32,24 @@ def test_parts_run_in_any_order() -> None:
     assert same_bits(check(cases, target), check(cases, target, backwards=True))
 
 
-@pytest.mark.parametrize("target", ("c", "x86-64-v4:threads=2"))
-def test_sanitizers_find_nothing(target: str) -> None:
-    check([*CASES, *conv_epilogue_cases()], target, sanitized=True)
+def test_sanitizers_find_nothing() -> None:
+    """Borders on all sides, strides, groups, blocks that cut a row of taps."""
+    cases = some(CASES, "first", "groups", "deep", "wide_pad")
+    cases += some(conv_epilogue_cases(), "down_conv2d_gemm_gate", "down_conv2d_gemm_dx")
+    check(cases, "x86-64-v4:threads=2", sanitized=True)
+
+
+@needs_clang
+def test_clang_agrees() -> None:
+    """The same source, warnings and all, with the other compiler."""
+    check(some(CASES, "project", "first", "groups"), "x86-64-v4", compiler=CLANG)
 
 
 def test_channels_first_is_refused() -> None:
+    from harness import call_of, f32
+
     from pock_ir.dialects.conv import Conv2dOp
     from pock_ir.target import target_named
-
-    from harness import call_of, f32
 
     properties = {
         "strides": [1, 1],

@@ -8,19 +8,19 @@ from functools import cache
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import UnknownLoc
-from xdsl.ir import Block
-
 from batch import Case, run_batch, run_batch_sanitized
 from bodies import BODIES
 from harness import random_arrays
+from samples import Sample, all_samples
+from xdsl.dialects.builtin import UnknownLoc
+from xdsl.ir import Block
+
 from pock_ir.dialects import all_ops
 from pock_ir.dialects.kern import CallOp, YieldOp
 from pock_ir.interpret import evaluate_op, run_block
 from pock_ir.op import PockOp
 from pock_ir.target import Target, target_named
 from pock_ir.types import Array, dtype_of
-from samples import Sample, all_samples
 
 TARGETS = ("c", "x86-64-v3", "x86-64-v4")
 

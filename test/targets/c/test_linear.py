@@ -1,7 +1,17 @@
 """Linear layers: every layout, cut and epilogue, against the op's own meaning."""
 
 import pytest
-from hot_cases import TARGETS, check, linear_cases, linear_epilogue_cases, same_bits, update_cases
+from hot_cases import (
+    CLANG,
+    TARGETS,
+    check,
+    linear_cases,
+    linear_epilogue_cases,
+    needs_clang,
+    same_bits,
+    some,
+    update_cases,
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -21,6 +31,15 @@ def test_parts_run_in_any_order() -> None:
     assert same_bits(check(cases, target), check(cases, target, backwards=True))
 
 
-@pytest.mark.parametrize("target", ("c", "x86-64-v4:threads=2"))
-def test_sanitizers_find_nothing(target: str) -> None:
-    check([*linear_cases(), *linear_epilogue_cases(), *update_cases()], target, sanitized=True)
+def test_sanitizers_find_nothing() -> None:
+    """Tails, packed and unpacked operands, partial sums, updates."""
+    cases = some(linear_cases(), "o10", "o24", "deep_rows_oi")
+    cases += some([*linear_epilogue_cases(), *update_cases()], "gelu_70", "sgd_1500_37")
+    check(cases, "x86-64-v4:threads=2", sanitized=True)
+
+
+@needs_clang
+def test_clang_agrees() -> None:
+    """The same source, warnings and all, with the other compiler."""
+    cases = [*some(linear_cases(), "row", "o10", "panels"), *some(update_cases(), "adam_50")]
+    check(cases, "x86-64-v4", compiler=CLANG)

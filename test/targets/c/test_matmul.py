@@ -1,7 +1,7 @@
 """Batched matrix products, against the op's own meaning."""
 
 import pytest
-from hot_cases import TARGETS, check, matmul_cases, same_bits
+from hot_cases import TARGETS, check, matmul_cases, same_bits, some
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -11,10 +11,8 @@ def test_shapes(target: str) -> None:
 
 def test_parts_run_in_any_order() -> None:
     target = "x86-64-v4:threads=3"
-    assert same_bits(
-        check(matmul_cases(), target), check(matmul_cases(), target, backwards=True)
-    )
+    assert same_bits(check(matmul_cases(), target), check(matmul_cases(), target, backwards=True))
 
 
 def test_sanitizers_find_nothing() -> None:
-    check(matmul_cases(), "x86-64-v4:threads=3", sanitized=True)
+    check(some(matmul_cases(), "heads", "vector"), "x86-64-v4:threads=3", sanitized=True)
