@@ -63,6 +63,9 @@ ARENA, STATE, CONSTANTS = "arena", "state", "constants"
 REGIONS = (ARENA, STATE, CONSTANTS)
 """The regions, in the order in which they are a function's first arguments."""
 
+OUTPUT_KINDS = ("loss", "output", "gradient")
+"""The kinds of the caller's arguments that a function writes to; it only reads all others."""
+
 OBJECT_KINDS = ("parameter", "buffer", "constant", "state")
 CLASSES = ("activation", "saved", "gradient", "scratch")
 """What a piece of the arena holds; `saved` is what the backward pass reads of the forward one."""
@@ -359,4 +362,3 @@ def place_of(value: SSAValue) -> tuple[SSAValue, int]:
         region, offset = place_of(owner.region)
         return region, offset + integer(owner.offset)
     return value, 0
-

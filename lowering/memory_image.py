@@ -17,8 +17,7 @@ from pock_ir.op import integer, text
 from pock_ir.passes.signature import Attributes, argument_attributes, kind_of
 from pock_ir.types import Array, dtype_of, shape_of
 
-OUTPUT_KINDS = ("loss", "output", "gradient")
-"""The kinds of arguments that a function writes to."""
+OUTPUT_KINDS = mem.OUTPUT_KINDS
 
 Image = dict[str, Array]
 """The bytes of each region, by name."""
@@ -69,7 +68,7 @@ def run_in_memory(
         kind = kind_of(entry)
         if kind in image:
             arguments.append(image[kind])
-        elif kind in OUTPUT_KINDS:
+        elif kind in mem.OUTPUT_KINDS:
             type = mem.tensor_of(value.type)
             outputs.append(np.zeros(shape_of(type), dtype_of(type).numpy))
             arguments.append(outputs[-1])

@@ -83,6 +83,4 @@ class ObjectTable:
 
 
 def _updated_names(function: FuncOp) -> list[str]:
-    return [
-        name_of(entry) for entry in result_attributes(function) if kind_of(entry) == "update"
-    ]
+    return [name_of(entry) for entry in result_attributes(function) if kind_of(entry) == "update"]

@@ -23,6 +23,7 @@ from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.dialects.kern import CallOp, describe, reuses_of, structural_key
 from pock_ir.location import location_of
 from pock_ir.op import text
+from pock_ir.passes.pointwise import overwrites_anchor_input
 from pock_ir.target import Target, target_of
 
 
@@ -36,6 +37,8 @@ def objection(call: CallOp, target: Target) -> str | None:
         return f"target {target.name} has no kernel {quote(name)}"
     if not kernel.matches(call, target):
         return f"kernel {quote(name)} does not compute {describe(call)}"
+    if overwrites_anchor_input(call):
+        return f"{describe(call)} updates in place what it still reads"
     allowed = kernel.reuses(call, target)
     if any(mine not in (-1, its) for mine, its in zip(reuses_of(call), allowed, strict=True)):
         return f"kernel {quote(name)} may not overwrite operands {list(reuses_of(call))}"

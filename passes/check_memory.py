@@ -94,15 +94,13 @@ class Checker:
 
     def run(self) -> None:
         begin, end = (_numbers(self.function, key) for key in ("pock.begin", "pock.end"))
-        values = self._caller_values()
+        inputs, outputs = self._caller_values(False), self._caller_values(True)
         for name, number in begin.items():
             region, span = self.object_span(name)
             self.memory[region].write(span, number)
-        for value, number in values.items():
+        for value, number in inputs.items():
             self.memory[value].write((0, mem.memory_bytes(value.type)), number)
-        self.written = {*begin.values(), *values.values()} - self._made()
-        for value in (value for value, number in values.items() if number not in self.written):
-            self.memory[value].write((0, mem.memory_bytes(value.type)), UNKNOWN)
+        self.written = {*begin.values(), *inputs.values()}
         for op in self.function.body.block.ops:
             if isinstance(op, mem.CallOp):
                 self.call(op)
@@ -110,21 +108,18 @@ class Checker:
             region, span = self.object_span(name)
             if not self.memory[region].holds(span, number):
                 self.fail(f"{name} does not hold value {number} at the end", self.function)
-        for value, number in values.items():
+        for value, number in {**inputs, **outputs}.items():
             if not self.memory[value].holds((0, mem.memory_bytes(value.type)), number):
-                self.fail(f"no output holds value {number} at the end", self.function)
+                self.fail(f"the caller's memory lacks value {number} at the end", self.function)
 
-    def _caller_values(self) -> dict[SSAValue, int]:
+    def _caller_values(self, outputs: bool) -> dict[SSAValue, int]:
+        """What the caller's outputs, or inputs, hold in the end."""
         entries = argument_attributes(self.function)
         return {
             value: integer(entry["pock.value"])
             for value, entry in zip(self.function.body.block.args, entries, strict=True)
-            if "pock.value" in entry
+            if "pock.value" in entry and (kind_of(entry) in mem.OUTPUT_KINDS) is outputs
         }
-
-    def _made(self) -> set[int]:
-        calls = (op for op in self.function.body.block.ops if isinstance(op, mem.CallOp))
-        return {number for call in calls for number in ints(call.writes)}
 
     def call(self, call: mem.CallOp) -> None:
         spans = [self.span(value) for value in call.ins]

@@ -83,7 +83,13 @@ from pock_ir.dialects.kern import NONE, CallOp, body_ops, meaning_key, updates_o
 from pock_ir.dialects.shape import ReshapeOp
 from pock_ir.passes.contents import forward_calls, loss_calls
 from pock_ir.passes.merge_calls import merge
-from pock_ir.passes.pointwise import GENERATORS, Shape, anchors, space_of
+from pock_ir.passes.pointwise import (
+    GENERATORS,
+    Shape,
+    anchors,
+    overwrites_anchor_input,
+    space_of,
+)
 from pock_ir.passes.select_kernels import cheapest
 from pock_ir.passes.storage import Storage, base_of, bytes_of
 from pock_ir.target import Target, target_of
@@ -244,17 +250,19 @@ class Fuser:
         if a.forward and not b.forward and self._prolongs(first, second, keep):
             return None
         merged = merge(first, second, keep)
-        if not self._costs.accept(merged, self._costs.of(first) + self._costs.of(second)):
+        if not self._accept(merged, self._costs.of(first) + self._costs.of(second)):
             _discard(merged)
             return None
         return self._commit(first, second, keep, merged)
+
+    def _accept(self, merged: CallOp, seconds: float) -> bool:
+        return not overwrites_anchor_input(merged) and self._costs.accept(merged, seconds)
 
     def _may_move(self, a: Profile, b: Profile) -> bool:
         """Whether `a` can run in the place of `b`.
 
         Nothing that reads a result of `a` runs before, `b` reads no view of such a result, and
-        what `a` reads is not overwritten before. What `b` overwrites `a` may read only where both
-        are elementwise.
+        what `a` reads is not overwritten before.
         """
         for result in a.call.results:
             for reader, is_view in _readers(result):
@@ -263,8 +271,6 @@ class Fuser:
                     return False
         for operand in a.call.operands:
             writer = self._writers.get(base_of(operand))
-            if writer is b.call and (a.is_anchored or b.is_anchored):
-                return False
             if writer in (None, a.call):
                 continue
             if self._profiles[writer].position < b.position:
@@ -323,9 +329,7 @@ class Fuser:
             return
         offers = [(second, merge(first, second, [])) for second in readers]
         share = self._costs.of(first) / len(readers)
-        good = [
-            self._costs.accept(merged, self._costs.of(second) + share) for second, merged in offers
-        ]
+        good = [self._accept(merged, self._costs.of(second) + share) for second, merged in offers]
         everywhere = all(good) and self._saves_memory(first, readers)
         for (second, merged), is_good in zip(offers, good, strict=True):
             if everywhere or (is_good and a.is_generator):

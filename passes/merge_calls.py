@@ -9,6 +9,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from pock_ir.dialects.kern import NONE, CallOp, YieldOp, updates_of, yielded
 from pock_ir.location import fuse_locations
+from pock_ir.passes.pointwise import anchor_first
 
 Key: TypeAlias = tuple[object, ...]
 Values: TypeAlias = dict[SSAValue, SSAValue]
@@ -19,7 +20,8 @@ def merge(first: CallOp, second: CallOp, keep: Sequence[int]) -> CallOp:
 
     `second` may read results of `first`, but not views of them. Operands are those of `first` and
     then those of `second` that the body needs, each once. What both bodies compute is computed
-    once. The result is not inserted anywhere. Results of `first` that update are among `keep`.
+    once, and whatever can follow an anchor stands behind it. The result is not inserted anywhere.
+    Results of `first` that update are among `keep`.
     """
     inner: Values = dict(zip(first.results, yielded(first), strict=True))
     outer: Values = dict(zip(first.body.block.args, first.operands, strict=True))
@@ -35,7 +37,7 @@ def merge(first: CallOp, second: CallOp, keep: Sequence[int]) -> CallOp:
     needed += _needed(first, {}, [*ends, *_read(needed, outcome)])
     body = _BodyBuilder(outer, outcome)
     body.add_arguments((*first.operands, *second.operands), [*ends, *_read(needed, outcome)])
-    for op in reversed(needed):
+    for op in needed[::-1]:
         body.add(op)
     body.end(ends, second)
     overwritten = [_overwritten(first, index) for index in keep]
@@ -58,9 +60,7 @@ def _read(ops: Iterable[Operation], outcome: Values) -> list[SSAValue]:
     return [outcome.get(value, value) for op in ops for value in op.operands]
 
 
-def _needed(
-    call: CallOp, outcome: Values, ends: Sequence[SSAValue]
-) -> list[Operation]:
+def _needed(call: CallOp, outcome: Values, ends: Sequence[SSAValue]) -> list[Operation]:
     """The ops of the body that `ends` depend on, last one first."""
     wanted = set(ends)
     needed: list[Operation] = []
@@ -106,6 +106,11 @@ class _BodyBuilder:
         self._copied.update(zip(op.results, copy.results, strict=True))
 
     def end(self, values: Iterable[SSAValue], at: CallOp) -> None:
+        """Put what an anchor needs first and what can follow it behind it, and yield `values`."""
+        ops = list(self.block.ops)
+        for op in ops:
+            op.detach()
+        self.block.add_ops(anchor_first(ops))
         results = [self._value(value) for value in values]
         self.block.add_op(YieldOp.create(operands=results, location=at.location))
 

@@ -269,9 +269,7 @@ def is_valid(graph: Graph, order: Sequence[int]) -> bool:
     if sorted(order) != list(range(len(graph))):
         return False
     position = {call: index for index, call in enumerate(order)}
-    return all(
-        position[first] < position[call] for call in order for first in graph.before[call]
-    )
+    return all(position[first] < position[call] for call in order for first in graph.before[call])
 
 
 def lower_bound(graph: Graph) -> int:
@@ -327,4 +325,3 @@ def scratch_of(storage: Storage, target: Target) -> list[int]:
         by_name[name].scratch_bytes(call, target) if (name := call.kernel.data) else 0
         for call in storage.calls
     ]
-

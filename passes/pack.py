@@ -87,9 +87,7 @@ def height_of(intervals: Sequence[Interval], offsets: Sequence[int]) -> int:
     return max(ends, default=0)
 
 
-def _packing(
-    intervals: Sequence[Interval], order: Sequence[int], bound: int, name: str
-) -> Packing:
+def _packing(intervals: Sequence[Interval], order: Sequence[int], bound: int, name: str) -> Packing:
     offsets = first_fit(intervals, order)
     return Packing(offsets, height_of(intervals, offsets), bound, name, tuple(order))
 

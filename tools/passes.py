@@ -8,6 +8,7 @@ from functools import cache
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+import pock_ir.targets  # noqa: F401  registers the targets that passes ask for
 from pock.pipeline import training_pipeline
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.levels import level_name_of

@@ -34,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _invoke(arguments: Sequence[str]) -> int:
     try:
-        status = cli.main(list(arguments), prog_name="pock", standalone_mode=False)
+        # Not cli.main, which prints an empty line of its own on an interrupt.
+        with cli.make_context("pock", list(arguments)) as context:
+            status = cli.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.Abort:
-        raise KeyboardInterrupt from None
     except click.ClickException as error:
         print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
         command = getattr(getattr(error, "ctx", None), "command_path", "pock")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ def _chunks(text: str, split: bool) -> Iterator[str]:
     lines, start = text.split("\n"), 0
     for index, line in enumerate([*lines, SEPARATOR]):
         if line.strip() == SEPARATOR:
-            yield "\n" * start + "\n".join(lines[start:index]) + "\n"
+            yield "\n" * start + "\n".join(lines[start:index])
             start = index + 1
 
 
@@ -151,7 +150,6 @@ def _pipeline(module: ModuleOp, options: Arguments) -> Pipeline:
         return Pipeline(())
     from pock.tools.passes import check_start, named_pipeline, pass_pipeline
 
-    import_module("pock_ir.targets")  # registers the declared targets
     if options.passes is not None:
         level = level_name_of(module)
         return _part(pass_pipeline(options.passes, level), options)

@@ -130,15 +130,17 @@ class NestBuilder:
         return low, self._append(arith.MinSIOp(stop, end))
 
     def _columns(self) -> None:
-        """The lanes' loop: blocks of registers, then single registers, then single columns."""
+        """The lanes' loop: blocks of registers, single registers, an incomplete one."""
         width, block = self.plan.width, self.plan.block
         low, high = self._range(self.plan.lane, width * block)
         for registers in sorted({block, 1}, reverse=True):
-            if width > 1:
-                end = self._multiple(low, high, registers * width)
-                self._column_loop(low, end, registers, width)
-                low = end
-        self._column_loop(low, high, 1, 1)
+            end = self._multiple(low, high, registers * width)
+            self._column_loop(low, end, registers)
+            low = end
+        self.values.active = self.nest.sizes[self.plan.lane] % width
+        if self.values.active:
+            self._column_loop(low, high, 1)
+        self.values.active = 0
 
     def _multiple(self, low: Bound, high: Bound, unit: int) -> Bound:
         """The last point at or before `high` that is a multiple of `unit` away from `low`."""
@@ -149,8 +151,8 @@ class NestBuilder:
         whole = self._append(arith.MuliOp(count, self._index(unit)))
         return self._append(arith.AddiOp(self._index(low), whole))
 
-    def _column_loop(self, low: Bound, high: Bound, registers: int, width: int) -> None:
-        lane = self.plan.lane
+    def _column_loop(self, low: Bound, high: Bound, registers: int) -> None:
+        lane, width = self.plan.lane, self.plan.width
         self.values.width = width
         self.blocks = [{lane: i * width} if i else {} for i in range(registers)]
         self._for(lane, low, high, registers * width, (), lambda _: self._inner())
@@ -186,60 +188,46 @@ class NestBuilder:
 
     def _reduce(self, dims: list[int], number: int, each: Pass) -> list[SSAValue]:
         """All reduced dims: one value per reduction and register of columns."""
-        along_lanes = self.plan.lane in self.nest.reduced and self.values.width > 1
-        wide = self._slots(each)
-        if not along_lanes:
-            return self._outer(dims, number, each, wide)
-        size, width = self.nest.sizes[self.plan.lane], self.plan.width
-        tail = [(reduction, False) for reduction, _ in wide] if size % width else []
-        sums = self._outer(dims, number, each, wide + tail)
-        flat = [self._across(r, v) for (r, _), v in zip(wide, sums, strict=False)]
-        rest = sums[len(wide) :]
-        if not rest:
-            return flat
-        return [self._combine(r, a, b) for (r, _), a, b in zip(wide, flat, rest, strict=True)]
+        sums = self._outer(dims, number, each)
+        if self.plan.columns or self.values.width == 1:
+            return sums
+        reductions = self._reductions(each)
+        return [self._across(r, value) for r, value in zip(reductions, sums, strict=True)]
 
-    def _slots(self, each: Pass) -> list[tuple[Reduction, bool]]:
-        """A reduction and whether its accumulator is a register, for each register of columns."""
-        wide = self.values.width > 1
-        return [(self.nest.reductions[i], wide) for i in each.reductions for _ in self.blocks]
+    def _reductions(self, each: Pass) -> list[Reduction]:
+        """The reduction of each accumulator: one per reduction and register of columns."""
+        return [self.nest.reductions[i] for i in each.reductions for _ in self.blocks]
 
-    def _outer(
-        self, dims: list[int], number: int, each: Pass, slots: list[tuple[Reduction, bool]]
-    ) -> list[SSAValue]:
+    def _outer(self, dims: list[int], number: int, each: Pass) -> list[SSAValue]:
         if len(dims) == 1:
             return self._innermost(dims[0], number, each)
-        starts = [self._start(reduction, wide) for reduction, wide in slots]
+        reductions = self._reductions(each)
 
         def body(carried: list[SSAValue]) -> list[SSAValue]:
-            inner = self._outer(dims[1:], number, each, slots)
-            return self._merge([reduction for reduction, _ in slots], carried, inner)
+            return self._merge(reductions, carried, self._outer(dims[1:], number, each))
 
-        return self._for(dims[0], 0, self.nest.sizes[dims[0]], 1, starts, body)
+        size = self.nest.sizes[dims[0]]
+        return self._for(dims[0], 0, size, 1, [self._start(r) for r in reductions], body)
 
     def _innermost(self, dim: int, number: int, each: Pass) -> list[SSAValue]:
-        """The innermost reduced dim: unrolled, then the rest, then single elements."""
-        size, lanes = self.nest.sizes[dim], dim == self.plan.lane
-        step = self.values.width if lanes else 1
+        """The innermost reduced dim: unrolled, the rest, an incomplete register."""
+        size = self.nest.sizes[dim]
+        step = self.values.width if dim == self.plan.lane else 1
         unroll = max(1, min(self.plan.unroll(number), size // step))
-        slots = self._slots(each)
-        reductions = [reduction for reduction, _ in slots]
+        reductions = self._reductions(each)
         copies: list[Copy] = [{dim: i * step} if i else {} for i in range(unroll)]
-        starts = [self._start(r, wide) for r, wide in slots for _ in copies]
+        starts = [self._start(r) for r in reductions for _ in copies]
         end = size // (unroll * step) * (unroll * step)
         sums = self._chunked(dim, end, unroll * step, starts, each, copies)
-        sums = [
-            self._tree(r, sums[i * unroll : (i + 1) * unroll]) for i, r in enumerate(reductions)
-        ]
+        groups = [sums[i * unroll : (i + 1) * unroll] for i in range(len(reductions))]
+        sums = [self._tree(r, group) for r, group in zip(reductions, groups, strict=True)]
         last = size // step * step
         sums = self._for(dim, end, last, step, sums, lambda c: self._accumulate(each, [{}], c))
-        if not lanes or last == size:
-            return sums
-        width, self.values.width = self.values.width, 1
-        starts = [self._start(r, False) for r in reductions]
-        rest = self._for(dim, last, size, 1, starts, lambda c: self._accumulate(each, [{}], c))
-        self.values.width = width
-        return sums + rest
+        if last < size:
+            self.values.active = size - last
+            sums = self._for(dim, last, size, step, sums, lambda c: self._accumulate(each, [{}], c))
+            self.values.active = 0
+        return sums
 
     def _chunked(
         self,
@@ -278,7 +266,7 @@ class NestBuilder:
         for (index, block, copy), total in zip(places, carried, strict=True):
             reduction = self.nest.reductions[index]
             value = self.values.wide(reduction.value, {**block, **copy}, reduction.dtype)
-            following.append(self._combine(reduction, total, value))
+            following.append(self._combine(reduction, total, self._masked(reduction, value)))
         both: list[Copy] = [{**block, **copy} for block in self.blocks for copy in copies]
         self._write(each.stores, both, wide=True)
         return following
@@ -297,8 +285,15 @@ class NestBuilder:
 
     # Accumulators
 
-    def _start(self, reduction: Reduction, wide: bool) -> SSAValue:
-        return self.values.identity(reduction.kind, reduction.dtype, wide)
+    def _start(self, reduction: Reduction) -> SSAValue:
+        return self.values.identity(reduction.kind, reduction.dtype, self.values.width > 1)
+
+    def _masked(self, reduction: Reduction, value: SSAValue) -> SSAValue:
+        """Nothing in the lanes of an incomplete register, where lanes are summed up."""
+        if self.plan.columns or not self.values.active:
+            return value
+        args = [self.values.mask(), value, self._start(reduction)]
+        return self._append(arithmetic.operation("select", args))
 
     def _combine(self, reduction: Reduction, a: SSAValue, b: SSAValue) -> SSAValue:
         op = "add" if reduction.kind == "sum" else "max"

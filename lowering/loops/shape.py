@@ -55,7 +55,7 @@ class Plan:
 def plan(program: LoopProgram, nest: Nest, lanes: int) -> Plan:
     """The plan of a collapsed nest for registers of `lanes` 32-bit elements."""
     lane = len(nest.sizes) - 1
-    width = lanes if lane >= 0 and nest.sizes[lane] >= lanes and _fits(nest, lane) else 1
+    width = lanes if lane >= 0 and _fits(nest, lane) else 1
     columns = lane >= 0 and lane not in nest.reduced
     passes, after = _passes(program, nest)
     sums = max((len(each.reductions) for each in passes), default=0)

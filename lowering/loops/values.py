@@ -60,7 +60,8 @@ class Values:
     """Computes the expressions of one nest at the current place in its loops.
 
     buffers: the function's memref arguments. lane: the dim that runs over a register's lanes;
-    width: lanes per register in the innermost loop, 1 for scalar code.
+    width: lanes per register in the innermost loop, 1 for scalar code; active: how many of them
+    have an element in the last, incomplete register of a row, 0 for all.
     totals: results of earlier nests, by (nest, reduction).
     """
 
@@ -79,6 +80,7 @@ class Values:
         self.order: list[int] = []
         self.lane = -1
         self.width = 1
+        self.active = 0
         self._dims: dict[Expr, Dims] = {}
 
     # Scopes and loops' indices
@@ -283,19 +285,33 @@ class Values:
     def _load(self, access: Access, copy: Copy) -> Operation:
         index = self.linear(access.strides, access.offset, copy)
         buffer = self.buffers[access.buffer]
-        if self.width > 1 and self.lane >= 0 and access.strides[self.lane]:
+        if self.width == 1 or self.lane < 0 or not access.strides[self.lane]:
+            return memref.LoadOp.get(buffer, [index])
+        if not self.active:
             return vector.LoadOp(buffer, [index], VectorType(access.dtype.type, [self.width]))
-        return memref.LoadOp.get(buffer, [index])
+        rest = self._spread(self._constant(0, access.dtype), frozenset())
+        return vector.MaskedLoadOp(buffer, [index], self.mask(), rest)
+
+    def mask(self) -> SSAValue:
+        """Which lanes are active, where not all are."""
+        key = ("mask", self.active, self.width)
+        return self._once(self.scopes[0], key, self._make_mask)
+
+    def _make_mask(self) -> Operation:
+        count = self.index_constant(self.active)
+        return vector.CreateMaskOp([count], VectorType(I1.type, [self.width]))
 
     def store(self, access: Access, value: SSAValue, copy: Copy) -> None:
         """Write `value` (a vector where the access moves along the lanes) here."""
         index = self.linear(access.strides, access.offset, copy)
         buffer = self.buffers[access.buffer]
         block = self.scopes[-1].block
-        if isinstance(value.type, VectorType):
-            block.add_op(vector.StoreOp(value, buffer, [index]))
-        else:
+        if not isinstance(value.type, VectorType):
             block.add_op(memref.StoreOp.get(value, buffer, [index]))
+        elif self.active:
+            block.add_op(vector.MaskedStoreOp(buffer, [index], self.mask(), value))
+        else:
+            block.add_op(vector.StoreOp(value, buffer, [index]))
 
     def _position(self, source: Position, copy: Copy, scope: Scope) -> SSAValue:
         index = self.linear(source.strides, source.offset, copy)

@@ -32,7 +32,7 @@ def _glyph(text: str) -> NDArray[np.float32]:
 
 
 def digits(
-    count: int, seed: int = 0, noise: float = 0.3
+    count: int, seed: int = 0, noise: float = 0.15
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """`count` pictures of digits: f32[count, 64] around 0..1, and labels i64[count] in 0..9.
 

@@ -51,6 +51,7 @@ class LoopsWriter:
     def __init__(self, target: Target, names: Mapping[SSAValue, str]) -> None:
         self.target = target
         self.names = dict(names)
+        self.counts: dict[SSAValue, str] = {}
         self.lines: list[str] = []
         self.depth = 1
         self._count = 0
@@ -244,9 +245,37 @@ def _vector_store(out: LoopsWriter, op: vector.StoreOp) -> None:
     out.line(f"pock_store{_MEMORY_SUFFIX[dtype.name]}({address}, {out.name(op.vector)});")
 
 
+def _create_mask(out: LoopsWriter, op: vector.CreateMaskOp) -> None:
+    count = out.name(op.mask_dim_sizes[0])
+    out.counts[op.mask_vector] = count
+    out.inline(op.mask_vector, f"(pock_lane() < {count})")
+
+
+_ZEROS = ("pock_splat(0.0f)", "pock_splati(0)", "pock_splat_mask(0)")
+
+
+def _masked_load(out: LoopsWriter, op: vector.MaskedLoadOp) -> None:
+    """Lanes behind the mask are 0 in every C text, so they must be 0 in the op."""
+    dtype, _ = shape_in_c(op.result.type)
+    if out.name(op.pass_thru) not in _ZEROS:
+        raise PockError("vector.maskedload of lanes that are not 0 has no C text")
+    address = _address(out, op.base, op.indices)
+    count = out.counts[op.mask]
+    out.define(op.result, f"pock_load{_MEMORY_SUFFIX[dtype.name]}_part({address}, {count})")
+
+
+def _masked_store(out: LoopsWriter, op: vector.MaskedStoreOp) -> None:
+    dtype, _ = shape_in_c(op.value_to_store.type)
+    address = _address(out, op.base, op.indices)
+    value, count = out.name(op.value_to_store), out.counts[op.mask]
+    out.line(f"pock_store{_MEMORY_SUFFIX[dtype.name]}_part({address}, {value}, {count});")
+
+
 def _broadcast(out: LoopsWriter, op: vector.BroadcastOp) -> None:
-    dtype, _ = shape_in_c(op.vector.type)
-    out.define(op.vector, f"{SPLATS[dtype.name]}({out.name(op.source)})")
+    dtype, lanes = shape_in_c(op.vector.type)
+    out.check_lanes(lanes)
+    write = out.inline if isinstance(op.source.owner, arith.ConstantOp) else out.define
+    write(op.vector, f"{SPLATS[dtype.name]}({out.name(op.source)})")
 
 
 def _across(out: LoopsWriter, op: vector.ReductionOp) -> None:
@@ -329,7 +358,10 @@ RULES: Mapping[type[Operation], Rule] = {
     scf.ForOp: _for,
     scf.YieldOp: _yield,
     vector.BroadcastOp: _broadcast,
+    vector.CreateMaskOp: _create_mask,
     vector.LoadOp: _vector_load,
+    vector.MaskedLoadOp: _masked_load,
+    vector.MaskedStoreOp: _masked_store,
     vector.ReductionOp: _across,
     vector.StoreOp: _vector_store,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pock_ir.target import Target
 from pock_ir.targets.c.math import scalar_math, vector_math
+from pock_ir.targets.c.partial import partial_access
 
 _INCLUDES = """\
 #include <math.h>
@@ -199,11 +200,12 @@ def prelude(target: Target) -> str:
     pock_bits, pock_float, pock_floordiv, pock_share. With a vector unit also the types pock_vf
     (floats), pock_vi (int32_t, and masks of 0 and -1), pock_vu and the functions pock_load,
     pock_store, pock_loadi, pock_storei, pock_load_mask, pock_store_mask, pock_splat,
-    pock_splati, pock_splat_mask, pock_lane, pock_vselect, pock_vselecti, pock_vsqrt, pock_vsum,
+    pock_splati, pock_splat_mask, pock_lane, pock_load_part, pock_store_part, pock_vselect, pock_vselecti, pock_vsqrt, pock_vsum,
     pock_vmaximum and pock_vexp, pock_vmax, ... for each scalar function.
     """
     lanes = target.vector.lanes(4)
     parts = [_SCALAR, scalar_math()]
     if lanes > 1:
-        parts += [_sized(_VECTOR, lanes), vector_math(), _horizontal(lanes)]
+        parts += [_sized(_VECTOR, lanes), partial_access(lanes), vector_math()]
+        parts.append(_horizontal(lanes))
     return _INCLUDES + "\n" + "\n".join(parts).replace("static inline ", "POCK_INLINE ")

@@ -1,9 +1,12 @@
 """kern.call: text form, verifier, reference semantics, keys and merging."""
 
+import re
+
 import numpy as np
 import pytest
 from programs import CONTEXT
 
+from pock_ir.diagnostics import PockError
 from pock_ir.dialects.kern import (
     CallOp,
     body_ops,
@@ -12,7 +15,6 @@ from pock_ir.dialects.kern import (
     structural_key,
     updates_of,
 )
-from pock_ir.diagnostics import PockError
 from pock_ir.interpret import find_function, run_function
 from pock_ir.op import attribute
 from pock_ir.parse import parse_module, print_module
@@ -62,8 +64,16 @@ def test_round_trip_and_meaning() -> None:
         (text("2"), "updates has no operand 2"),
         (text("-1, -1"), "updates should have 1 entries, not 2"),
         (text("-1", "1"), "reuses: result 0 has 24 bytes, operand 1 has 12"),
-        (text().replace("-> tensor<2x3xf32> {\n    ^bb0", "-> tensor<6xf32> {\n    ^bb0"), "result"),
-        (text().replace("%q: tensor<3xf32>)", "%q: tensor<4xf32>)"), "axes pick shape"),
+        (
+            text().replace("kern.yield %s : tensor<2x3xf32>", "kern.yield %q : tensor<3xf32>"),
+            r"result types should be \(tensor<3xf32>\)",
+        ),
+        (
+            re.sub(
+                r"%q: tensor.*%s = [^\n]*", "%q: tensor<4xf32>):", text(), flags=re.DOTALL
+            ).replace("kern.yield %s", "kern.yield %p"),
+            "arguments should have the operands' types",
+        ),
         (text().replace("kern.yield %s : tensor<2x3xf32>", ""), "kern.yield"),
     ],
     ids=["bytes", "index", "count", "reuse", "result-type", "argument-type", "no-yield"],
@@ -77,8 +87,9 @@ def test_two_results_may_not_update_one_operand() -> None:
     source = text().replace("updates = array<i64: -1>", "updates = array<i64: 0, 0>")
     source = source.replace("reuses = array<i64: -1>", "reuses = array<i64: -1, -1>")
     source = source.replace("%y = kern.call", "%y, %z = kern.call")
-    source = source.replace("-> tensor<2x3xf32> {\n    ^bb0", "-> (tensor<2x3xf32>, tensor<2x3xf32>) {\n    ^bb0")
-    source = source.replace("kern.yield %s : tensor<2x3xf32>", "kern.yield %s, %s : tensor<2x3xf32>, tensor<2x3xf32>")
+    pair = "tensor<2x3xf32>, tensor<2x3xf32>"
+    source = source.replace("-> tensor<2x3xf32> {\n    ^bb0", f"-> ({pair}) {{\n    ^bb0")
+    source = source.replace("kern.yield %s : tensor<2x3xf32>", f"kern.yield %s, %s : {pair}")
     with pytest.raises(PockError, match="updates names an operand twice"):
         parse_module(CONTEXT, source)
 

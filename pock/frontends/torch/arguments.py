@@ -16,6 +16,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind
 
+from pock.frontends.torch.fold_constants import folded_constants
 from pock.frontends.torch.table import Refusal, tensor_type_of
 from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor
@@ -56,7 +57,10 @@ class StoredTable:
         self._reserved.update(names)
 
     def bind(self, program: ExportedProgram) -> dict[str, str]:
-        """Register the stored tensors of `program`: the graph's name of each -> its name here."""
+        """Register the stored tensors of `program`, folded constants included.
+
+        Returns the graph's name of each -> its name here.
+        """
         mutated = set(program.graph_signature.buffers_to_mutate.values())
         bound: dict[str, str] = {}
         for spec in program.graph_signature.input_specs:
@@ -71,6 +75,8 @@ class StoredTable:
                 bound[spec.arg.name] = self._register_constant(name, value)
             else:
                 bound[spec.arg.name] = self._register(name, value, _kind(spec, name in mutated))
+        for node, value in folded_constants(program).items():
+            bound[node] = self._register_constant(node, value)
         return bound
 
     def _register(self, name: str, value: torch.Tensor, kind: str) -> str:

@@ -68,9 +68,9 @@ def draws_random_numbers(node: Node) -> bool:
 class GraphImporter:
     """Imports the nodes of one graph at the end of `block`.
 
-    leaves: the graph's placeholders by name, as SSA values. key: gives @train's seed and step.
-    first_stream: the number of the graph's first random stream. name, frame: what and where the
-    graph comes from, for nodes without a source line of their own.
+    leaves: the graph's placeholders and folded constants by name, as SSA values.
+    key: gives @train's seed and step. first_stream: the number of the graph's first random stream.
+    name, frame: what and where the graph comes from, for nodes without a source line of their own.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class GraphImporter:
         return [self._values[named[name]] for name in outputs]
 
     def _import(self, node: Node) -> Any:
-        if node.op == "placeholder":
+        if node.op == "placeholder" or node.name in self._leaves:
             return self._leaves.get(node.name, MISSING)
         if node.target in _NO_OPERATION:
             return None

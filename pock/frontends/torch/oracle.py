@@ -3,24 +3,23 @@
 What pock fixes is reproduced here: which parameters train, and which part of them; the formulas of
 the optimizers (PyTorch's, without fused or vectorised variants); and dropout. PyTorch draws dropout
 masks from a generator whose state no other program can follow, so here they come from pock's
-counter: the n-th call of dropout or of attention with dropout takes stream n, in the order in which
-forward runs, which is the order of the exported graph.
+counter: the n-th dropout (attention's included) takes stream n, in the order in which forward runs,
+which is the order of the exported graph.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pock.frontends.torch.arguments import to_numpy
 from pock.frontends.torch.loss import LOGITS, LOSSES, Loss
@@ -49,8 +48,12 @@ class ReferenceStep:
     updated: dict[str, Array]
 
 
-class MatchedDropout(TorchFunctionMode):
-    """While active, dropout and attention dropout use pock's masks for `seed` and `step`."""
+class MatchedDropout(TorchDispatchMode):
+    """While active, dropout and attention dropout use pock's masks for `seed` and `step`.
+
+    On a CPU both fill a tensor from the Bernoulli distribution, one number for each element or
+    each attention probability in row-major order; that is where the masks are put in.
+    """
 
     def __init__(self, seed: int, step: int) -> None:
         super().__init__()
@@ -58,69 +61,21 @@ class MatchedDropout(TorchFunctionMode):
         self._step = np.array(step, np.int32)
         self._stream = 0
 
-    def __torch_function__(
+    def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
-        types: Sequence[type],
+        func: Any,
+        types: Any,
         args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        matched = {F.dropout: self._dropout, F.scaled_dot_product_attention: self._attention}
-        return matched.get(func, func)(*args, **(kwargs or {}))
-
-    def _factor(self, shape: Sequence[int], p: float, dtype: torch.dtype) -> Tensor:
-        """What each element is multiplied with: 0 or 1 / (1 - p)."""
-        keep = keep_mask(tuple(shape), self._seed, self._step, p, self._stream)
+        if func is not torch.ops.aten.bernoulli_.float:
+            return func(*args, **(kwargs or {}))
+        noise, kept = args[0], args[1]
+        # 1 - (1 - p) is p but for its last bits.
+        dropped = round(1.0 - kept, 12)
+        keep = keep_mask(tuple(noise.shape), self._seed, self._step, dropped, self._stream)
         self._stream += 1
-        return torch.from_numpy(keep).to(dtype) / (1.0 - p)
-
-    def _dropout(
-        self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-    ) -> Tensor:
-        if not training or p in (0.0, 1.0):
-            return F.dropout(input, p, training, inplace)
-        factor = self._factor(input.shape, p, input.dtype)
-        return input.mul_(factor) if inplace else input * factor
-
-    def _attention(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:
-        if dropout_p == 0.0:
-            return F.scaled_dot_product_attention(
-                query,
-                key,
-                value,
-                attn_mask,
-                is_causal=is_causal,
-                scale=scale,
-                enable_gqa=enable_gqa,
-            )
-        if enable_gqa:
-            groups = query.shape[-3] // key.shape[-3]
-            key, value = (x.repeat_interleave(groups, -3) for x in (key, value))
-        scores = (
-            query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
-        )
-        probabilities = _masked(scores, attn_mask, is_causal).softmax(-1).nan_to_num(0.0)
-        return (probabilities * self._factor(scores.shape, dropout_p, scores.dtype)) @ value
-
-
-def _masked(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """Scores with -inf where a key is invisible."""
-    if causal:
-        visible = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-        scores = scores.masked_fill(~visible, -torch.inf)
-    if mask is None:
-        return scores
-    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+        return noise.copy_(torch.from_numpy(keep))
 
 
 def train_reference(

@@ -98,7 +98,8 @@ class Rows:
         if block.meets:
             lines += [
                 "for (size_t k = 0; k < taps; k++) {",
-                f"    const float *const x = from + rows[k], *const w = {self.weights} + tap[k] + n;",
+                "    const float *const x = from + rows[k];",
+                f"    const float *const w = {self.weights} + tap[k] + n;",
                 *indent(self._step(block, count)),
                 "}",
             ]

@@ -151,11 +151,15 @@ def _instructions(program: LoopProgram, original: Nest, target: Target) -> float
     """Single-lane instructions of a nest, where scalar code wastes the other lanes."""
     nest = collapsed(original)
     lanes = target.vector.lanes(4)
-    width = plan(program, nest, lanes).width
+    chosen = plan(program, nest, lanes)
+    width = chosen.width
+    size = nest.sizes[chosen.lane] if width > 1 else 0
+    idle = -(-size // width) * width / size if size else 1.0  # incomplete registers
     found = {node for expression in expressions(nest) for node in nodes(expression)}
     dims: dict[Expr, Dims] = {}
     points = {node: prod(nest.sizes[dim] for dim in dims_of(nest, node, dims)) for node in found}
-    return sum(WEIGHTS.get(node.op, 1) * points[node] for node in found) * lanes / width
+    work = sum(WEIGHTS.get(node.op, 1) * points[node] for node in found)
+    return work * idle * lanes / width
 
 
 def _scattered_bytes(original: Nest) -> int:

@@ -3,10 +3,11 @@ dropout and optimizer updates."""
 
 from __future__ import annotations
 
-from pock_ir.dialects.kern import CallOp
+from pock_ir.dialects.kern import CallOp, body_ops
 from pock_ir.lowering.loops.body import Unsupported
 from pock_ir.lowering.loops.program import LoopProgram
 from pock_ir.lowering.loops.read import read_body
+from pock_ir.lowering.loops.rows import DOMAINS
 from pock_ir.targets.c.kernels.loops import LoopKernel
 
 
@@ -16,7 +17,6 @@ class MapKernel(LoopKernel):
     name = "map"
 
     def read(self, call: CallOp) -> LoopProgram:
-        program = read_body(call)
-        if any(nest.reductions for nest in program.nests):
+        if any(type(op) in DOMAINS for op in body_ops(call)):
             raise Unsupported("a reduction")
-        return program
+        return read_body(call)

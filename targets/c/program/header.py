@@ -47,8 +47,9 @@ def port_key(port: Port) -> PortKey:
 
 
 def parameter_names(layout: ProgramLayout) -> dict[PortKey, str]:
-    """A C identifier for each public port, the same in every entry."""
+    """A C identifier for each public port, the same in every entry; the loss keeps its name."""
     ports = [port for entry in layout.entries for port in public_ports(entry)]
+    ports.sort(key=lambda port: port.kind != "loss")
     return identifiers((port_key(port), _stem(port)) for port in ports)
 
 

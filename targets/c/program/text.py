@@ -17,7 +17,7 @@ _RESERVED = """
     float for friend goto if inline int long mutable namespace new noexcept not nullptr operator or
     private protected public register restrict return short signed sizeof static struct switch
     template this throw true try typedef typeid typename typeof union unsigned using virtual void
-    volatile wchar_t while xor linux unix errno stdin stdout stderr main context loss
+    volatile wchar_t while xor linux unix errno stdin stdout stderr main context
 """
 RESERVED = frozenset(_RESERVED.split())
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_import import check_model, function_named, given_arrays, op_counts, run_imported
 
 from pock.frontends.torch import import_torch
-from pock.zoo import bert, mcunet, mobilenet, resnet
+from pock.zoo import bert, mobilenet, resnet
 from pock.zoo.mlp import mlp
 from pock_ir.location import location_of, unlocated
 from pock_ir.passes.signature import argument_attributes, kind_of, name_of
@@ -84,11 +84,6 @@ def test_batch_norm_without_running_statistics() -> None:
     [
         pytest.param(mobilenet.mobilenet_v2(3, 0.25), 32, id="mobilenet_v2"),
         pytest.param(resnet.CifarResNet(1, 3), 16, id="resnet"),
-        pytest.param(
-            mcunet.InvertedResidualNet(mcunet.parse_blocks("16-8k3s1 24-8k5s1r"), 3),
-            16,
-            id="mcunet",
-        ),
     ],
 )
 def test_zoo_cnn(model: nn.Module, pixels: int) -> None:
@@ -97,9 +92,8 @@ def test_zoo_cnn(model: nn.Module, pixels: int) -> None:
     check_model(model.double(), (picture,), LABELS, tolerance=1e-9)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "pooler"])
-def test_bert_with_mask_and_dropout(pooling: str) -> None:
-    model = bert.bert_classifier(bert.TINY, 3, pooling)
+def test_bert_with_mask_and_dropout() -> None:
+    model = bert.bert_classifier(bert.TINY, 3)
     imported = check_model(model, (IDS, MASK), CLASSES)
     streams = [
         op.properties["stream"].value.data
@@ -152,6 +146,56 @@ def test_tied_weights_masks_constants_and_named_outputs() -> None:
         for entry in argument_attributes(function_named(imported, "infer"))
     }
     assert kinds["angles"] == "constant" and kinds["embed.weight"] == "parameter"
+
+
+def rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    return x * cosine + torch.cat([-x[..., half:], x[..., :half]], -1) * sine
+
+
+class Rotary(nn.Module):
+    """Grouped causal attention with rotary positions, whose sines are constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.kv, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.norm = nn.RMSNorm(8, eps=1e-6)
+        self.register_buffer("rates", torch.tensor([1.0, 0.01]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        angles = torch.outer(torch.arange(length).float(), self.rates).repeat(1, 2)
+        cosine, sine = angles.cos(), angles.sin()
+        y = self.norm(x)
+        q = self.q(y).view(batch, length, 2, 4).transpose(1, 2)
+        k, v = self.kv(y).view(batch, length, 2, 1, 4).unbind(2)
+        q, k = rotated(q, cosine, sine), rotated(k.transpose(1, 2), cosine, sine)
+        y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True, enable_gqa=True)
+        return self.head(y.transpose(1, 2).flatten(2)[:, -1])
+
+
+def test_constant_expressions_are_computed() -> None:
+    imported = check_model(Rotary(), (BATCH[:, 0, :5, :8],), LABELS)
+    assert imported.weights["cos"].shape == (5, 4)
+    assert "rates" not in imported.weights
+
+
+def test_torch_transformer_with_dropout() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 12, 0.2, batch_first=True)
+    check_model(layer, (BATCH[:, 0, :5, :8],), torch.zeros(4, 5, 8), "mse")
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[0][:, -1]
+
+
+def test_recurrent_layer_is_unrolled() -> None:
+    check_model(Recurrent(), (BATCH[:, 0, :3, :8],), LABELS)
 
 
 class Nested(nn.Module):

@@ -1,0 +1,158 @@
+"""Whole training runs against PyTorch: loss, every gradient, every updated tensor, 3 steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from random_nets import random_job
+from small_models import FAMILIES, OPTIMIZERS, bert_job, job
+from torch import nn
+
+from pock.compiler import Job
+from pock.host import cpu_flags
+from pock.verify import Verification, verify_program
+from pock_ir.passes.optimizer import SGD
+from pock_ir.passes.scheme_rules import Rule, Scheme
+
+# One optimizer per family, so that together they cover all.
+PAIRS = dict(
+    zip(
+        FAMILIES,
+        ("adam", "nesterov", "momentum", "sgd-decay", "sgd", "adamw", "momentum", "adamw"),
+        strict=True,
+    )
+)
+
+# Nothing in these amplifies rounding, so no tensor may need more than the plain rule.
+WELL_CONDITIONED = ("mlp", "mse", "bert")
+
+
+def check(job: Job, steps: int = 3) -> Verification:
+    found = verify_program(job, steps)
+    assert found.passed, "\n".join(map(str, found.differing()[:10]))
+    return found
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families(family: str) -> None:
+    found = check(job(family, PAIRS[family]))
+    if family in WELL_CONDITIONED:
+        assert not found.amplified()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_everything_is_compared(family: str) -> None:
+    """Every parameter that PyTorch would train, and every buffer that it would change, is there."""
+    made = job(family)
+    if family not in ("mlp", "dropout"):
+        pytest.skip("the comparison of names does not depend on the family")
+    rows = verify_program(made, 1).rows
+    parameters = {name for name, _ in made.model.named_parameters()}
+    buffers = {name for name, _ in made.model.named_buffers()}
+    assert {row.name for row in rows if row.kind == "gradient"} == parameters
+    assert {row.name for row in rows if row.kind == "updated"} == parameters | buffers
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers(optimizer: str) -> None:
+    assert not check(job("mlp", optimizer), steps=4).amplified()
+
+
+@pytest.mark.parametrize("target", ["c", "x86-64-v3", "host:threads=2"])
+@pytest.mark.parametrize("family", ["mlp", "mobilenet", "bert"])
+def test_targets(family: str, target: str) -> None:
+    if target.startswith("x86") and not {"avx2", "fma"} <= cpu_flags():
+        pytest.skip("this machine has no AVX2")
+    check(job(family, "momentum", target=target))
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "keep"])
+def test_layouts(layout: str) -> None:
+    check(job("dropout", layout=layout), steps=2)
+
+
+def test_frozen_statistics() -> None:
+    """Batch norm in eval mode, as in fine-tuning: nothing amplifies rounding there."""
+    made = job("mcunet", "momentum")
+    made.model.eval()
+    assert not check(made).amplified()
+
+
+SCHEMES = {
+    "head": Scheme.head(),
+    "bias": Scheme.bias_only(),
+    "inputs": Scheme((Rule("*.pw1.conv.weight", ratio=0.4), Rule("@head"))),
+    "outputs": Scheme((Rule("*.pw2.conv.weight", ratio=0.3, axis="output"), Rule("@bias"))),
+    "depthwise": Scheme((Rule("*.dw.conv.weight", ratio=0.5, axis="output"), Rule("@head"))),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_schemes(name: str) -> None:
+    """Only the trained part has a gradient, state, and weight decay."""
+    check(job("mcunet", "momentum", update=SCHEMES[name]))
+
+
+def test_a_slice_with_adam() -> None:
+    update = Scheme((Rule("layers.0.weight", ratio=0.5), Rule("layers.1.*")))
+    assert not check(job("mlp", "adam", update=update)).amplified()
+
+
+def test_last_block_of_bert() -> None:
+    check(replace(job("bert", "adamw"), update="last:1"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_nets(seed: int) -> None:
+    check(replace(random_job(seed), optimizer=SGD(lr=0.01, momentum=0.9)), steps=2)
+
+
+def test_parameters_without_gradient_stay() -> None:
+    made = job("mlp", "sgd-decay")
+    made.model.layers[0].weight.requires_grad_(False)
+    names = {row.name for row in check(made, steps=1).rows if row.kind == "gradient"}
+    assert names == {"layers.0.bias", "layers.1.weight", "layers.1.bias"}
+
+
+def test_exported_program() -> None:
+    made = job("mlp", "momentum")
+    exported = torch.export.export(made.model, made.example_inputs)
+    check(replace(made, model=exported), steps=2)
+
+
+def test_keyword_inputs() -> None:
+    made = bert_job(layers=1)
+    tokens, mask = made.example_inputs
+    made.model.train()
+    check(replace(made, example_inputs={"mask": mask, "tokens": tokens}, name="net"), steps=1)
+
+
+class Tied(nn.Module):
+    """One table as embedding and as output layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(13, 6)
+        self.out = nn.Linear(6, 13, bias=False)
+        self.out.weight = self.table.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.out(self.table(ids).tanh()).mean(1)
+
+
+def test_tied_weights() -> None:
+    torch.manual_seed(0)
+    made = Job(Tied(), (torch.randint(0, 13, (4, 5)),), torch.arange(4), name="net")
+    found = check(made)
+    assert {row.name for row in found.rows if row.kind == "gradient"} == {"table.weight"}
+
+
+def test_loss_function() -> None:
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(
+            outputs, targets, label_smoothing=0.1, ignore_index=2
+        )
+
+    check(job("mlp", loss=loss))
