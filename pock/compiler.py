@@ -24,7 +24,15 @@ from pock_ir.passes.savings import Savings, Work, work_of
 from pock_ir.passes.scheme import ApplySchemePass
 from pock_ir.passes.scheme_file import parse_update
 from pock_ir.passes.scheme_rules import Scheme
-from pock_ir.pipeline import Limits, Observer, Pipeline, Step, Timing, VerifyEach
+from pock_ir.pipeline import (
+    Limits,
+    Observer,
+    Pipeline,
+    Step,
+    Timing,
+    VerifyEach,
+    collector_paused,
+)
 from pock_ir.target import TARGET_ATTRIBUTE, Target, target_text
 from pock_ir.targets.c.program.files import json_bytes, manifest, program_files
 from pock_ir.targets.c.program.layout import ProgramLayout, model_hash
@@ -133,7 +141,8 @@ class Lowered:
 
     def layout(self) -> ProgramLayout:
         """The program that the module describes."""
-        return read_layout(self.module, self.optimizer.lr, self.imported.aliases)
+        with collector_paused():
+            return read_layout(self.module, self.optimizer.lr, self.imported.aliases)
 
 
 def gradient_program(job: Job, observers: Sequence[Observer] = ()) -> tuple[Lowered, Program]:

@@ -9,7 +9,8 @@ Some gradients are zero whatever the data: of a bias before a batch norm, or of 
 attention keys. What either side computes is then rounding error alone, and no relative error means
 anything. A gradient counts as such if its float64 norm is below `VANISHING` times that of the
 largest gradient of the step (float64 rounding, nothing else, gives that). Its errors are then
-stated relative to that largest gradient, and judged by the same rule. Adaptive optimizers divide
+stated relative to that largest gradient, and judged by the same rule. So are buffers, relative to
+the largest buffer: the mean of what a convolution makes of normalised numbers is zero. Adaptive optimizers divide
 by the size of a gradient, so they turn this noise into whole steps: for such a tensor, and for
 that step, the framework's optimizer is given pock's gradient, which verifies the update as
 strictly as any other.
@@ -49,7 +50,7 @@ DEVIATIONS = 3.0
 """The most root mean square errors of the framework that pock's error may be."""
 
 VANISHING = 1e-10
-"""A gradient this much smaller than the largest one is zero but for float64's rounding."""
+"""A tensor this much smaller than the largest one is zero but for float64's rounding."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Row:
 
     step: from 1; kind: "loss", "gradient" or "updated"; error: relative to the framework in f32;
     own, framework: errors of pock and of the framework relative to float64. vanishing: whether
-    the gradient is exactly zero, and its errors therefore relative to the largest gradient.
+    the tensor is exactly zero, and its errors therefore relative to the largest of its kind.
     noise: the root mean square error of repeated runs of the framework; None if not needed.
     """
 
@@ -125,6 +126,15 @@ class TrainingStep:
     gradients: Mapping[str, Array]
     updated: Mapping[str, Array]
 
+    def buffers(self) -> dict[str, Array]:
+        """The float tensors of `updated` that have no gradient: statistics."""
+        rest = self.updated.keys() - self.gradients.keys()
+        return {
+            name: self.updated[name]
+            for name in sorted(rest)
+            if self.updated[name].dtype.kind == "f"
+        }
+
 
 Triple = tuple[TrainingStep, TrainingStep, TrainingStep]
 """One step as pock, the framework in f32, and the framework in float64 compute it."""
@@ -136,19 +146,23 @@ def relative_error(value: Array, reference: Array, scale: float | None = None) -
     scale: by default |reference|, or 1 if that is zero.
     """
     exact = np.asarray(reference, np.float64)
-    difference = float(np.linalg.norm((np.asarray(value, np.float64) - exact).ravel()))
-    size = float(np.linalg.norm(exact.ravel())) if scale is None else scale
+    difference = _norm(np.asarray(value, np.float64) - exact)
+    size = _norm(exact) if scale is None else scale
     return difference / size if size else difference
 
 
-def vanishing_gradients(exact: Mapping[str, Array]) -> frozenset[str]:
-    """The names of the float64 gradients that are zero but for rounding."""
+def vanishing(exact: Mapping[str, Array]) -> frozenset[str]:
+    """The names of the float64 tensors that are zero but for rounding."""
     limit = VANISHING * _largest(exact)
-    return frozenset(name for name, value in exact.items() if np.linalg.norm(value) <= limit)
+    return frozenset(name for name, value in exact.items() if _norm(value) <= limit)
 
 
-def _largest(gradients: Mapping[str, Array]) -> float:
-    return max((float(np.linalg.norm(value)) for value in gradients.values()), default=0.0)
+def _largest(tensors: Mapping[str, Array]) -> float:
+    return max(map(_norm, tensors.values()), default=0.0)
+
+
+def _norm(value: Array) -> float:
+    return float(np.linalg.norm(np.asarray(value, np.float64).ravel()))
 
 
 Key = tuple[int, str, str]
@@ -167,11 +181,10 @@ def compare(steps: Iterable[Triple]) -> Verification:
             step_errors(theirs, exact, exact),
             step_errors(ours, theirs, exact),
         )
-        vanishing = vanishing_gradients(exact.gradients)
-        for kind, name in error:
-            key = (kind, name)
-            is_noise = kind == "gradient" and name in vanishing
-            rows.append(Row(step, kind, name, error[key], own[key], framework[key], is_noise))
+        zero = {("gradient", name) for name in vanishing(exact.gradients)}
+        zero |= {("updated", name) for name in vanishing(exact.buffers())}
+        for key in error:
+            rows.append(Row(step, *key, error[key], own[key], framework[key], key in zero))
     return Verification(tuple(rows))
 
 
@@ -180,23 +193,24 @@ def step_errors(
 ) -> dict[tuple[str, str], float]:
     """The relative error of every tensor of a step, by kind and name.
 
-    exact: tells which gradients vanish. Raises PockError if one step lacks a tensor.
+    exact: tells which tensors vanish. Raises PockError if one step lacks a tensor.
     """
-    scale = _largest(exact.gradients)
-    scales = dict.fromkeys(vanishing_gradients(exact.gradients), scale)
     errors = {("loss", "loss"): relative_error(np.asarray(value.loss), np.asarray(reference.loss))}
-    for name in _common(value.gradients, reference.gradients, "gradient"):
-        pair = value.gradients[name], reference.gradients[name]
-        errors["gradient", name] = relative_error(*pair, scales.get(name))
-    for name in _common(value.updated, reference.updated, "update"):
-        errors["updated", name] = relative_error(value.updated[name], reference.updated[name])
+    kinds = (
+        ("gradient", value.gradients, reference.gradients, exact.gradients),
+        ("updated", value.updated, reference.updated, exact.buffers()),
+    )
+    for kind, ours, theirs, judged in kinds:
+        scales = dict.fromkeys(vanishing(judged), _largest(judged))
+        for name in _common(ours, theirs, kind):
+            errors[kind, name] = relative_error(ours[name], theirs[name], scales.get(name))
     return errors
 
 
 def _common(ours: Mapping[str, Array], theirs: Mapping[str, Array], what: str) -> list[str]:
     if set(ours) != set(theirs):
         names = ", ".join(sorted(set(ours) ^ set(theirs)))
-        raise PockError(f"only one side computes the {what} of: {names}")
+        raise PockError(f"only one side has these tensors of kind {what}: {names}")
     return sorted(ours)
 
 

@@ -10,10 +10,12 @@ as it was before the failing pass, with the `pock-opt` command that replays it o
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -128,17 +130,18 @@ class Pipeline:
         limits = limits or Limits()
         steps = self._steps(limits)
         start = module.clone() if limits.reproducer is not None else None
-        for step in steps:
-            try:
-                _run_step(ctx, module, step, observers)
-            except PockError:
-                raise
-            except Exception as error:
-                if start is None or limits.reproducer is None:
+        with collector_paused():
+            for step in steps:
+                try:
+                    _run_step(ctx, module, step, observers)
+                except PockError:
                     raise
-                write_reproducer(limits.reproducer, ctx, start, steps[: step.index + 1])
-                error.add_note(f"reproducer written to {limits.reproducer}")
-                raise
+                except Exception as error:
+                    if start is None or limits.reproducer is None:
+                        raise
+                    write_reproducer(limits.reproducer, ctx, start, steps[: step.index + 1])
+                    error.add_note(f"reproducer written to {limits.reproducer}")
+                    raise
 
     def _steps(self, limits: Limits) -> list[Step]:
         chosen = self if limits.stop_after is None else self.until(limits.stop_after)
@@ -153,6 +156,22 @@ class Pipeline:
             known = ", ".join(names)
             raise PockError(Diagnostic(f"no stage is called {quote(name)}", help=f"known: {known}"))
         return names.index(name)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Within it, Python's cycle collector does not run.
+
+    It walks the whole IR again and again while passes allocate, which makes the time per op grow
+    with the module; what a pass drops is freed by reference counts or at the end.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _run_step(ctx: Context, module: ModuleOp, step: Step, observers: Sequence[Observer]) -> None:

@@ -96,6 +96,9 @@ FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path)
 @JOB_ARGUMENT
 @_job_options
 @click.option("-o", "--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--dump-ir", metavar="DIR", type=click.Path(path_type=Path), help="IR after each pass."
+)
 @json_option
 @click.pass_obj
 def compile_command(console: Console, **options: Any) -> int:
@@ -204,12 +207,14 @@ def ops_command(console: Console, **options: Any) -> int:
 @cli.command("demo")
 @click.argument("name", type=click.Choice(["fruit"]))
 @click.option("-o", "--output", required=True, metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--quick", is_flag=True, help="A few steps only, to see that everything works.")
+@json_option
 @click.pass_obj
-def demo_command(console: Console, name: str, output: Path) -> int:
+def demo_command(_: Console, name: str, output: Path, quick: bool, as_json: bool) -> int:
     """Run an example from a pretrained model to a trained program."""
     from pock.demo.run import run_fruit
 
-    run_fruit(output)
+    run_fruit(output, json=as_json, quick=quick)
     return 0
 
 

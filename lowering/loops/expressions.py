@@ -34,6 +34,11 @@ def elementwise_results(op: Operation, args: Sequence[Expr]) -> Sequence[Expr] |
     return None if update is None else update(op, args)
 
 
+def is_elementwise(op: Operation) -> bool:
+    """Whether `elementwise_results` knows the op."""
+    return isinstance(op, ElementwiseOp) or type(op) in UPDATES
+
+
 def _is_scalar_view(op: Operation) -> bool:
     """Whether `op` only repeats or reshapes a tensor of rank 0 or a splat constant."""
     if not isinstance(op, BroadcastOp | ReshapeOp):
@@ -63,11 +68,25 @@ class Expressions:
 
         Raises PockError naming the op that is neither given nor elementwise.
         """
-        if value not in self._known:
-            self._define(value)
+        stack = [value]
+        while stack:
+            missing = [x for x in self._operands(stack[-1]) if x not in self._known]
+            if missing and stack[-1] not in self._known:
+                stack.append(missing[0])
+            else:
+                self._define(stack.pop())
         return self._known[value]
 
+    def _operands(self, value: SSAValue) -> Sequence[SSAValue]:
+        """What an expression of `value` is made of."""
+        if value in self._given or not isinstance(value, OpResult):
+            return ()
+        is_known = is_elementwise(value.op) or _is_scalar_view(value.op)
+        return value.op.operands if is_known else ()
+
     def _define(self, value: SSAValue) -> None:
+        if value in self._known:
+            return
         if value in self._given:
             self._known[value] = arg(len(self.args))
             self.args.append((value, dtype_of(value)))
@@ -82,10 +101,10 @@ class Expressions:
         if isinstance(op, ConstantOp):
             return [typed_constant(op)]
         if _is_scalar_view(op):
-            return [self.of(op.operands[0])]
+            return [self._known[op.operands[0]]]
         results = None
-        if isinstance(op, ElementwiseOp) or type(op) in UPDATES:
-            results = elementwise_results(op, [self.of(operand) for operand in op.operands])
+        if is_elementwise(op):
+            results = elementwise_results(op, [self._known[x] for x in op.operands])
         if results is None:
             message = f"{op.name} is not elementwise: give its result"
             raise PockError(Diagnostic(message, location_of(op)))

@@ -7,7 +7,7 @@ where everything it reads is known. A reduction's value is a source of later exp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -135,28 +135,38 @@ class LoopProgram:
     scratch: int | None = None
 
 
+def nodes(expression: Expr, known: Container[Expr] = ()) -> Iterator[Expr]:
+    """Each distinct node of `expression` once, operands first; not those in `known`, nor what is
+    below them. Without recursion: fused bodies may be hundreds of nodes deep."""
+    seen: set[Expr] = set()
+    stack = [(expression, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen and node not in known:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(node.args))
+
+
 def dims_of(nest: Nest, expression: Expr, known: dict[Expr, Dims]) -> Dims:
     """The dims along which an expression changes."""
-    if expression not in known:
-        if expression.op == "arg":
-            known[expression] = nest.source_dims(nest.sources[expression.index])
+    for node in nodes(expression, known):
+        if node.op == "arg":
+            known[node] = nest.source_dims(nest.sources[node.index])
         else:
-            parts = [dims_of(nest, child, known) for child in expression.args]
-            known[expression] = frozenset[int]().union(*parts)
+            known[node] = frozenset[int]().union(*(known[child] for child in node.args))
     return known[expression]
 
 
 def level_of(nest: Nest, expression: Expr, known: dict[Expr, int]) -> int:
     """How many passes over the reduced dims must be done before `expression` is known."""
-    if expression not in known:
-        level = 0
-        if expression.op == "arg":
-            source = nest.sources[expression.index]
-            if isinstance(source, Reduced):
-                level = 1 + level_of(nest, nest.reductions[source.index].value, known)
-        for child in expression.args:
-            level = max(level, level_of(nest, child, known))
-        known[expression] = level
+    for node in nodes(expression, known):
+        known[node] = max((known[child] for child in node.args), default=0)
+        source = nest.sources[node.index] if node.op == "arg" else None
+        if isinstance(source, Reduced):
+            known[node] = 1 + level_of(nest, nest.reductions[source.index].value, known)
     return known[expression]
 
 

@@ -16,6 +16,9 @@ from pock_ir.lowering.loops.updates import is_partial
 from pock_ir.scalar import arg
 from pock_ir.types import dtype_of, num_elements, shape_of
 
+LONGEST_BODY = 120
+"""Ops in a body: more gain nothing from fusion, since their values do not stay in registers."""
+
 
 def read_domain(call: CallOp) -> Domain:
     """The domain of a call's body. Raises Unsupported if its ops do not share one."""
@@ -55,6 +58,8 @@ def _place(domain: Domain, shape: tuple[int, ...]) -> Map:
 
 def read_body(call: CallOp) -> LoopProgram:
     """The loop program of a call. Raises Unsupported, with the reason, if there is none."""
+    if len(call.body.block.ops) > LONGEST_BODY:
+        raise Unsupported("a body of too many ops for the registers")
     domain = read_domain(call)
     reader = BodyReader(domain, RULES)
     stores: list[Store] = []

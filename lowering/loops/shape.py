@@ -15,6 +15,7 @@ from pock_ir.lowering.loops.program import (
     Store,
     dims_of,
     level_of,
+    nodes,
 )
 from pock_ir.scalar import Expr
 from pock_ir.types import DType, dtype_named
@@ -109,27 +110,15 @@ def expressions(nest: Nest) -> Iterable[Expr]:
         yield store.value
 
 
-def nodes(expression: Expr) -> Iterable[Expr]:
-    """Each distinct node once."""
-    seen: set[Expr] = set()
-    stack = [expression]
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            yield node
-            stack.extend(node.args)
-
-
 def expression_dtype(nest: Nest, node: Expr, known: dict[Expr, DType | None]) -> DType | None:
     """The dtype of a node; None for a constant, which takes the dtype of what it meets."""
-    if node not in known:
-        known[node] = _dtype(nest, node, known)
+    for below in nodes(node, known):
+        known[below] = _dtype(nest, below, known)
     return known[node]
 
 
 def _dtype(nest: Nest, node: Expr, known: dict[Expr, DType | None]) -> DType | None:
-    parts = [expression_dtype(nest, child, known) for child in node.args]
+    parts = [known[child] for child in node.args]
     if node.op == "arg":
         return nest.sources[node.index].dtype
     if node.op == "const":

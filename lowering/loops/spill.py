@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pock_ir.lowering.loops.program import Access, Dims, Nest, Store, dims_of, level_of
-from pock_ir.lowering.loops.shape import expression_dtype, expressions, nodes
+from pock_ir.lowering.loops.program import Access, Dims, Nest, Store, dims_of, level_of, nodes
+from pock_ir.lowering.loops.shape import expression_dtype, expressions
 from pock_ir.scalar import Expr, arg
 
 EXPENSIVE = frozenset(("exp", "log", "tanh", "erf", "uniform"))
@@ -75,12 +75,8 @@ def _clobbers(nest: Nest, early: Store, first: int, aliases: Mapping[int, int]) 
 
 def _replaced(expression: Expr, old: Expr, new: Expr) -> Expr:
     known: dict[Expr, Expr] = {old: new}
-
-    def visit(node: Expr) -> Expr:
-        if node not in known:
-            args = tuple(visit(child) for child in node.args)
-            same = all(a is b for a, b in zip(args, node.args, strict=True))
-            known[node] = node if same else replace(node, args=args)
-        return known[node]
-
-    return visit(expression)
+    for node in nodes(expression, known):
+        args = tuple(known[child] for child in node.args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        known[node] = node if same else replace(node, args=args)
+    return known[expression]

@@ -26,6 +26,7 @@ from pock_ir.lowering.loops.program import (
     Source,
     Total,
     dims_of,
+    nodes,
 )
 from pock_ir.scalar import Expr
 from pock_ir.types import DType, dtype_named
@@ -146,6 +147,13 @@ class Values:
 
     def value(self, expression: Expr, copy: Copy, expected: DType) -> SSAValue:
         """`expression` at the current point; a vector if it changes along the lanes."""
+        for node in nodes(expression):
+            if node.args:
+                self._value(node, copy, expected)
+        return self._value(expression, copy, expected)
+
+    def _value(self, expression: Expr, copy: Copy, expected: DType) -> SSAValue:
+        """`value`, where everything below is computed already."""
         if expression.op == "const":
             return self._constant(expression.value, expected)
         if expression.op == "arg" and isinstance(self._source(expression), Total):
@@ -221,28 +229,28 @@ class Values:
         condition = self._operands(node.args[:1], copy, I1, dims)
         return scope.insert(arithmetic.operation("select", [*condition, *branches]))
 
-    def _meet(self, nodes: Sequence[Expr], copy: Copy, expected: DType) -> DType:
-        """The dtype of the nodes that are no constants."""
-        for node in nodes:
+    def _meet(self, arguments: Sequence[Expr], copy: Copy, expected: DType) -> DType:
+        """The dtype of the arguments that are no constants."""
+        for node in arguments:
             if node.op != "const":
-                return arithmetic.dtype_of_value(self.value(node, copy, expected))
+                return arithmetic.dtype_of_value(self._value(node, copy, expected))
         return expected
 
     def _operands(
         self,
-        nodes: Sequence[Expr],
+        arguments: Sequence[Expr],
         copy: Copy,
         dtype: DType,
         dims: Dims,
         spread: Sequence[int] | None = None,
     ) -> list[SSAValue]:
-        """The values of `nodes`, as vectors if the result is one (or those in `spread`)."""
-        values = [self.value(node, copy, dtype) for node in nodes]
+        """The values of `arguments`, as vectors if the result is one (or those in `spread`)."""
+        values = [self._value(node, copy, dtype) for node in arguments]
         if self.width == 1 or self.lane not in dims:
             return values
         return [
             self._spread(value, self.dims(node)) if spread is None or place in spread else value
-            for place, (value, node) in enumerate(zip(values, nodes, strict=True))
+            for place, (value, node) in enumerate(zip(values, arguments, strict=True))
         ]
 
     def _cast(self, node: Expr, copy: Copy, scope: Scope) -> SSAValue:
@@ -250,7 +258,7 @@ class Values:
         child = node.args[0]
         if child.op == "const":
             return self._constant(child.value, result)
-        value = self.value(child, copy, result)
+        value = self._value(child, copy, result)
         source = arithmetic.dtype_of_value(value)
         if source == result:
             return value

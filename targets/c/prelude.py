@@ -200,8 +200,9 @@ def prelude(target: Target) -> str:
     pock_bits, pock_float, pock_floordiv, pock_share. With a vector unit also the types pock_vf
     (floats), pock_vi (int32_t, and masks of 0 and -1), pock_vu and the functions pock_load,
     pock_store, pock_loadi, pock_storei, pock_load_mask, pock_store_mask, pock_splat,
-    pock_splati, pock_splat_mask, pock_lane, pock_load_part, pock_store_part, pock_vselect, pock_vselecti, pock_vsqrt, pock_vsum,
-    pock_vmaximum and pock_vexp, pock_vmax, ... for each scalar function.
+    pock_splati, pock_splat_mask, pock_lane, pock_load_part, pock_store_part, pock_vselect,
+    pock_vselecti, pock_vsqrt, pock_vsum, pock_vmaximum and pock_vexp, pock_vmax, ... for each
+    scalar function.
     """
     lanes = target.vector.lanes(4)
     parts = [_SCALAR, scalar_math()]

@@ -15,6 +15,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from pock_ir.diagnostics import PockError
 from pock_ir.lowering.loops.expressions import Expressions
+from pock_ir.lowering.loops.program import nodes
 from pock_ir.scalar import Expr
 from pock_ir.target import Target
 from pock_ir.types import DType, dtype_named
@@ -204,6 +205,13 @@ class ExpressionWriter:
 
     def value(self, node: Expr, expected: DType) -> tuple[str, DType]:
         """Text and dtype of `node`; a constant takes the dtype `expected`."""
+        for below in nodes(node, self._known):
+            if below.args:
+                self._value(below, expected)
+        return self._value(node, expected)
+
+    def _value(self, node: Expr, expected: DType) -> tuple[str, DType]:
+        """`value`, where everything below is known already."""
         if node.op == "const":
             return literal(node.value, expected, self.lanes), expected
         if node.op == "arg":
@@ -221,7 +229,7 @@ class ExpressionWriter:
         if node.op == "cast":
             return self._cast(node)
         if node.op == "select":
-            condition, _ = self.value(node.args[0], dtype_named("i1"))
+            condition, _ = self._value(node.args[0], dtype_named("i1"))
             branches, dtype = self._meet(node.args[1:], expected)
             return operation("select", (*branches, condition), dtype, self.lanes), dtype
         args, dtype = self._meet(node.args, expected)
@@ -232,14 +240,14 @@ class ExpressionWriter:
         result = dtype_named(node.dtype)
         if node.args[0].op == "const":  # a typed constant
             return literal(node.args[0].value, result, self.lanes), result
-        text, source = self.value(node.args[0], result)
+        text, source = self._value(node.args[0], result)
         return cast(text, source, result, self.lanes), result
 
-    def _meet(self, nodes: Sequence[Expr], expected: DType) -> tuple[list[str], DType]:
-        """The nodes' texts; constants take the dtype of the nodes that are not."""
-        known = [self.value(node, expected) for node in nodes if node.op != "const"]
+    def _meet(self, args: Sequence[Expr], expected: DType) -> tuple[list[str], DType]:
+        """The arguments' texts; constants take the dtype of those that are none."""
+        known = [self._value(node, expected) for node in args if node.op != "const"]
         dtype = known[0][1] if known else expected
-        return [self.value(node, dtype)[0] for node in nodes], dtype
+        return [self._value(node, dtype)[0] for node in args], dtype
 
 
 class BodyEmitter:

@@ -179,3 +179,17 @@ def test_a_refusal_is_no_crash(tmp_path):
     with pytest.raises(PockError, match="not this model"):
         marks(Pipeline((Stage("s", (Refuse(),), "nn"),)), limits=Limits(reproducer=path))
     assert not path.exists()
+
+
+def test_the_collector_is_paused_while_passes_run_and_comes_back():
+    import gc
+
+    @dataclass(frozen=True)
+    class Look(ModulePass):
+        name = "look"
+
+        def apply(self, ctx: Context, op: ModuleOp) -> None:
+            op.attributes["marks"] = StringAttr(str(gc.isenabled()))
+
+    assert marks(Pipeline((Stage("s", (Look(),), "nn"),)))[0] == "False"
+    assert gc.isenabled()

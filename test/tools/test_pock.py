@@ -82,6 +82,16 @@ def test_compile_writes_and_reports(job: str, capsys: pytest.CaptureFixture[str]
     assert facts["name"] == "mlp" and facts["trained_values"] == facts["values"]
 
 
+def test_dumped_ir_goes_through_pock_opt(job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from pock.tools.pock_opt import main as pock_opt
+
+    assert run(["compile", job, "-o", "out", "--dump-ir", "ir"], capsys)[0] == 0
+    assert pock_opt(["ir/00-start.mlir", "--pipeline", "training", "--validate-each"]) == 0
+    Path("file").write_text("")
+    status, _, err = run(["compile", job, "-o", "out2", "--dump-ir", "file"], capsys)
+    assert status == 2 and "cannot write 'file'" in err and not Path("out2").exists()
+
+
 def test_over_budget_is_no_and_writes_nothing(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(["compile", job, "-o", "out", "--budget", "1KB"], capsys)
     assert status == 1 and out == "" and "more than the budget of 1024" in err

@@ -127,13 +127,12 @@ def _translated(trace: Callable[[], ExportedProgram], what: str) -> ExportedProg
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep PyTorch from logging graphs of failed traces: the error says what is needed."""
-    # torch.export copies pytree specs in a way that its own library warns about.
-    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    before = logger.disabled
-    logger.disabled = True
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     try:
+        # torch.export copies pytree specs in a way that its own library warns about.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r".*treespec.*", FutureWarning)
             yield
     finally:
-        logger.disabled = before
+        logging.disable(before)

@@ -70,7 +70,8 @@ class MatchedDropout(TorchDispatchMode):
     ) -> Any:
         if func is not torch.ops.aten.bernoulli_.float:
             return func(*args, **(kwargs or {}))
-        noise, kept = args[0], args[1]
+        noise = args[0]
+        kept = args[1] if len(args) > 1 else 0.5  # the operator's default is left out
         # 1 - (1 - p) is p but for its last bits.
         dropped = round(1.0 - kept, 12)
         keep = keep_mask(tuple(noise.shape), self._seed, self._step, dropped, self._stream)

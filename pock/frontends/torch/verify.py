@@ -21,7 +21,7 @@ from pock.verify import (
     Triple,
     compiled_step,
     step_errors,
-    vanishing_gradients,
+    vanishing,
 )
 from pock_ir.diagnostics import Diagnostic, PockError
 from pock_ir.interpret import find_function
@@ -93,7 +93,7 @@ class TorchReference:
             batch = self._batch(step)
             ours = compiled_step(session, named_arrays(self._lowered.imported, *batch))
             losses = [run.backward(*batch) for run in (theirs, exact)]
-            noise = vanishing_gradients(exact.gradients()) & ours.gradients.keys()
+            noise = vanishing(exact.gradients()) & ours.gradients.keys()
             self._taken.append({name: ours.gradients[name] for name in noise})
             names = ours.updated.keys()
             yield (

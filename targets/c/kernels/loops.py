@@ -17,8 +17,16 @@ from xdsl.ir import Operation
 from pock_ir.dialects.kern import NONE, CallOp, updates_of
 from pock_ir.lowering.loops.body import Unsupported
 from pock_ir.lowering.loops.build import build_function
-from pock_ir.lowering.loops.program import Access, Dims, LoopProgram, Nest, collapsed, dims_of
-from pock_ir.lowering.loops.shape import expressions, nodes, plan
+from pock_ir.lowering.loops.program import (
+    Access,
+    Dims,
+    LoopProgram,
+    Nest,
+    collapsed,
+    dims_of,
+    nodes,
+)
+from pock_ir.lowering.loops.shape import expressions, plan
 from pock_ir.scalar import Expr
 from pock_ir.target import Kernel, Target
 from pock_ir.targets.c.emit_loops import loops_to_c

@@ -193,3 +193,27 @@ def test_inner_loops_are_vector_code(tmp_path: Path) -> None:
     assembly = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "call" not in assembly
     assert "zmm" in assembly and not re.search(r"\bv(div|sqrt|mul|add)ss\b", assembly)
+
+
+def chain(length: int) -> CallOp:
+    """x -> gelu(gelu(... x)), `length` times; each is ten nodes deep."""
+
+    def epilogue(emit, values):
+        value = values[0]
+        for _ in range(length - 1):
+            value = emit(GeluOp, value, approximation="tanh")
+        return [value]
+
+    return call_of(GeluOp, [f(20)], {"approximation": "tanh"}, epilogue)
+
+
+def test_long_bodies_need_no_deep_recursion() -> None:
+    """The longest body that is taken, and an epilogue of any length."""
+    target = target_named("x86-64-v4")
+    call = chain(119)
+    assert "pock_vtanh" in target.kernel("map").emit(call, target, "k")
+    assert not target.kernel("map").matches(chain(150), target)
+    call = chain(2000)
+    results = call.body.block.last_op.operands
+    lines, _ = BodyEmitter(call, target).statements({call.body.block.args[0]: "x"}, results, 1)
+    assert sum("pock_tanh" in line for line in lines) == 2000
