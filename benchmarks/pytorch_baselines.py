@@ -38,8 +38,10 @@ def mobilenet_v2_full(batch: int, width: float = 0.35, side: int = 128) -> Workl
     return Workload(name, model, train, "full", *pictures(batch, side, 1000))
 
 
-def minilm_l6_full(batch: int = 8, length: int = 128, classes: int = 77) -> Workload:
-    """A MiniLM-L6 classifier with mean pooling, all parameters, AdamW.
+def minilm_l6_full(
+    optimizer: str = "AdamW", batch: int = 8, length: int = 128, classes: int = 77
+) -> Workload:
+    """A MiniLM-L6 classifier with mean pooling, all parameters, AdamW or SGD.
 
     Tokens i64[batch, length] without padding, labels i64[batch].
     """
@@ -49,13 +51,14 @@ def minilm_l6_full(batch: int = 8, length: int = 128, classes: int = 77) -> Work
         return bert.bert_classifier(bert.MINILM_L6.without_dropout(), classes).train()
 
     def train(model: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(model.parameters(), lr=MEASURING_RATE, fused=True)
+        kind = {"AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}[optimizer]
+        return kind(model.parameters(), lr=MEASURING_RATE, fused=True)
 
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, bert.MINILM_L6.vocabulary, (batch, length), generator=generator)
     labels = torch.randint(0, classes, (batch,), generator=generator)
     inputs = (ids, torch.ones_like(ids))
-    name = f"MiniLM-L6 sequence {length} batch {batch}, AdamW, full"
+    name = f"MiniLM-L6 sequence {length} batch {batch}, {optimizer}, full"
     # Tokens have no channels: only one memory format exists.
     return Workload(name, model, train, "full", inputs, labels, ("contiguous",))
 
@@ -66,6 +69,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "efficientnet-head": lambda: demo_workload(HEAD_ONLY, pretrained=False),
     "efficientnet-sparse": lambda: demo_workload(SPARSE, pretrained=False),
     "minilm-b8": minilm_l6_full,
+    "minilm-b8-sgd": lambda: minilm_l6_full("SGD"),
 }
 
 

@@ -25,7 +25,7 @@ from pock.zoo.bert import BERT_BASE, MINILM_L6, BertConfig, bert_classifier
 from pock.zoo.efficientnet_lite import efficientnet_lite0
 from pock.zoo.mobilenet import mobilenet_v2
 from pock.zoo.resnet import resnet50
-from pock_ir.passes.optimizer import SGD, AdamW
+from pock_ir.passes.optimizer import SGD, AdamW, Optimizer
 
 LENGTH = 64
 """Tokens per sequence."""
@@ -38,22 +38,22 @@ def pictures(model: torch.nn.Module, batch: int) -> Job:
     return Job(model.train(), (torch.randn(batch, 3, 224, 224),), labels, optimizer=optimizer)
 
 
-def sentences(config: BertConfig, batch: int) -> Job:
+def sentences(config: BertConfig, batch: int, optimizer: Optimizer) -> Job:
     """A classifier of token sequences, one of them half padding, with dropout."""
     tokens = torch.randint(0, config.vocabulary, (batch, LENGTH))
     mask = torch.ones_like(tokens)
     mask[-1, LENGTH // 2 :] = 0
     labels = torch.arange(batch) % 3
     model = bert_classifier(config, 3).train()
-    return Job(model, (tokens, mask), labels, optimizer=AdamW(lr=1e-4))
+    return Job(model, (tokens, mask), labels, optimizer=optimizer)
 
 
 JOBS: Mapping[str, Callable[[], Job]] = {
     "mobilenet-v2": lambda: pictures(mobilenet_v2(), 2),
     "efficientnet-lite0": lambda: pictures(efficientnet_lite0(), 2),
     "resnet-50": lambda: pictures(resnet50(), 2),
-    "minilm-l6": lambda: sentences(MINILM_L6, 2),
-    "bert-base": lambda: sentences(BERT_BASE, 2),
+    "minilm-l6": lambda: sentences(MINILM_L6, 2, AdamW(lr=1e-4)),
+    "bert-base": lambda: sentences(BERT_BASE, 2, SGD(lr=1e-3)),
 }
 
 

@@ -14,7 +14,7 @@ from pock.demo.torch_steps import Workload
 JobAndArrays = tuple[Job, list[np.ndarray]]
 
 
-def job_of(workload: Workload, threads: int) -> JobAndArrays:
+def job_of(workload: Workload, threads: int, recompute: str = "none") -> JobAndArrays:
     """The job of a workload for this machine, and its batch: inputs, then labels.
 
     The optimizer is PyTorch's own, over a second model: freezing and hooks stay out of the model
@@ -28,12 +28,18 @@ def job_of(workload: Workload, threads: int) -> JobAndArrays:
         update=workload.update,
         target=f"host:threads={threads}" if threads > 1 else "host",
         name="bench",
+        recompute=recompute,
     )
     return job, [tensor.numpy() for tensor in (*workload.inputs, workload.labels)]
 
 
+# Encoders keep many activations; the convolutional nets are far below PyTorch's memory without.
+RECOMPUTED = ("minilm-b8", "minilm-b8-sgd")
+
+
 def _job(key: str, threads: int) -> JobAndArrays:
-    return job_of(pytorch_baselines.WORKLOADS[key](), threads)
+    recompute = "cheap" if key in RECOMPUTED else "none"
+    return job_of(pytorch_baselines.WORKLOADS[key](), threads, recompute)
 
 
 WORKLOADS: dict[str, Callable[[int], JobAndArrays]] = {

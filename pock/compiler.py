@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from pock.frontends import Imported, import_model, optimizer_from
 from pock.host import resolve_target
-from pock.pipeline import training_pipeline
+from pock.pipeline import RECOMPUTE, training_pipeline
 from pock.program import Program
 from pock.report import Report, make_report
 from pock.verify import Verification, verify_program
@@ -62,6 +62,7 @@ class Job:
     target: str = "host"
     name: str = "model"
     layout: str = "nhwc"
+    recompute: str = "none"
     seed: int = 0
     budget: int | str | None = None
     frontend: str | None = None
@@ -78,6 +79,7 @@ def compile(
     *,
     name: str = "model",
     layout: str = "nhwc",
+    recompute: str = "none",
     seed: int = 0,
     budget: int | str | None = None,
     frontend: str | None = None,
@@ -91,7 +93,8 @@ def compile(
     optimizer: SGD, Adam or AdamW of this package, or a torch optimizer; default SGD(lr=0.01).
     update: which parameters train: "full", "head", "last:K", "bias", a Scheme or its file.
     target: "host", a name from `pock ops --targets`, with ":threads=N" appended.
-    layout: "nhwc", or "keep" for the framework's. seed: of dropout, changeable at run time.
+    layout: "nhwc", or "keep" for the framework's. recompute: "none", or "cheap": elementwise values
+    of the forward pass are computed again in the backward pass instead of kept. seed: of dropout, changeable at run time.
     budget: the most bytes of RAM (arena and state), like "256KB" (1 KB is 1024 bytes).
     observers: see `pock_ir.pipeline`.
 
@@ -108,6 +111,7 @@ def compile(
         target,
         name,
         layout,
+        recompute,
         seed,
         budget,
         frontend,
@@ -203,8 +207,14 @@ def job_pipeline(
     """
     scheme = parse_update(job.update) if isinstance(job.update, str) else job.update
     scheme = replace(scheme, frozen=(*scheme.frozen, *frozen))
+    for value, known in ((job.layout, ("nhwc", "keep")), (job.recompute, tuple(RECOMPUTE))):
+        if value not in known:
+            raise PockError(Diagnostic(f"unknown choice {quote(value)}", help=", ".join(known)))
     return training_pipeline(
-        ApplySchemePass.of(scheme), optimizer.to_pass(gradients=gradients), job.layout
+        ApplySchemePass.of(scheme),
+        optimizer.to_pass(gradients=gradients),
+        job.layout,
+        job.recompute,
     )
 
 

@@ -6,6 +6,8 @@ their forward ops have, and no gradient rule and no kernel ever converts one.
 
 from __future__ import annotations
 
+from xdsl.passes import ModulePass
+
 from pock_ir.lowering.kern_to_mem import KernToMemPass
 from pock_ir.lowering.train_to_kern import TrainToKernPass
 from pock_ir.passes.autodiff.autodiff_pass import AutodiffPass
@@ -18,6 +20,7 @@ from pock_ir.passes.fuse import FusePass
 from pock_ir.passes.lay_out import LayOutPass
 from pock_ir.passes.optimizer import OptimizerPass
 from pock_ir.passes.plan_memory import PlanMemoryPass
+from pock_ir.passes.rematerialize import RematerializePass
 from pock_ir.passes.schedule import SchedulePass
 from pock_ir.passes.scheme import ApplySchemePass
 from pock_ir.passes.select_kernels import SelectKernelsPass
@@ -25,14 +28,22 @@ from pock_ir.passes.simplify import SimplifyPass
 from pock_ir.passes.write_back import WriteBackPass
 from pock_ir.pipeline import Pipeline, Stage
 
+# Which values the backward pass computes again instead of finding them in memory.
+RECOMPUTE: dict[str, tuple[ModulePass, ...]] = {"none": (), "cheap": (RematerializePass(),)}
+
 
 def training_pipeline(
-    update: ApplySchemePass, optimizer: OptimizerPass, layout: str = "nhwc"
+    update: ApplySchemePass,
+    optimizer: OptimizerPass,
+    layout: str = "nhwc",
+    recompute: str = "none",
 ) -> Pipeline:
     """The stages from level "nn" to level "mem".
 
     update: marks what is trained; optimizer: how. layout: "nhwc", or "keep" the framework's.
+    recompute: a key of `RECOMPUTE`.
     """
+    simplify = (DecomposeNormsPass(), CanonicalizePass(), SimplifyPass(), *RECOMPUTE[recompute])
     return Pipeline(
         (
             Stage("canonicalize", (CanonicalizePass(), SimplifyPass()), "nn"),
@@ -40,7 +51,7 @@ def training_pipeline(
             Stage("scheme", (update,), "nn"),
             Stage("autodiff", (AutodiffPass(),), "train"),
             Stage("optimizer", (optimizer,), "train"),
-            Stage("simplify", (DecomposeNormsPass(), CanonicalizePass(), SimplifyPass()), "train"),
+            Stage("simplify", simplify, "train"),
             Stage("kernels", (TrainToKernPass(),), "kern"),
             Stage("fuse", (FusePass(),), "kern"),
             Stage("select", (SelectKernelsPass(), WriteBackPass(), CheckKernelsPass()), "kern"),

@@ -92,6 +92,10 @@ class Program:
         constants, state = self.files[f"{name}.constants.bin"], self.files[f"{name}.state.bin"]
         return Session(self.layout, self._library(), headers, constants, state)
 
+    def with_files(self, changed: Mapping[str, bytes]) -> Program:
+        """The same program with other contents of some files."""
+        return Program(self.layout, {**self.files, **changed}, self.details, compiler=self.compiler)
+
     def _library(self) -> Path:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="pock-")

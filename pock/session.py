@@ -69,20 +69,24 @@ class Session:
         alignment = layout.target.alignment
         self.arena = aligned_zeros(layout.arena_bytes, alignment)
         self.state = aligned_zeros(layout.state_bytes, alignment)
-        self._constants = aligned_zeros(len(constants), alignment)
-        self._constants[:] = np.frombuffer(constants, np.uint8)
+        self.constants = aligned_zeros(len(constants), alignment)
+        self.constants[:] = np.frombuffer(constants, np.uint8)
         self._threads: Any = None
         self._initialise()
         self.load(state)
 
     def _initialise(self) -> None:
-        pointers = [self._pointer("void *", m) for m in (self.arena, self.state, self._constants)]
-        self._check(self._call("init", self._context, *pointers, self._constants.size))
+        pointers = [self._pointer("void *", m) for m in (self.arena, self.state, self.constants)]
+        self._check(self._call("init", self._context, *pointers, self.constants.size))
         if self.layout.target.threads > 1:
             self._threads = self._call("threads_start")
             if self._threads == self._ffi.NULL:
                 raise PockError("the program's threads could not be started")
             self._call("threads_attach", self._threads, self._context)
+
+    def detach_threads(self) -> None:
+        """Run everything on the caller's thread from now on; the results stay the same."""
+        self._context.run = self._ffi.NULL
 
     def close(self) -> None:
         """Stop the threads. The session cannot run afterwards."""

@@ -31,6 +31,7 @@ class Changes:
     name: str | None = None
     budget: str | None = None
     layout: str | None = None
+    recompute: str | None = None
     loss: str | None = None
     seed: int | None = None
 
@@ -131,6 +132,7 @@ def _changed(job: Job, changes: Changes) -> Job:
         name=changes.name,
         budget=changes.budget,
         layout=changes.layout,
+        recompute=changes.recompute,
         loss=changes.loss,
         seed=changes.seed,
     )

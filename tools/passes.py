@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 import pock_ir.targets  # noqa: F401  registers the targets that passes ask for
-from pock.pipeline import training_pipeline
+from pock.pipeline import RECOMPUTE, training_pipeline
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.levels import level_name_of
 from pock_ir.passes.optimizer import OptimizerPass
@@ -92,20 +92,23 @@ def named_pipeline(text: str) -> Pipeline:
         raise PockError(Diagnostic(f"no pipeline is called {quote(names)}", help=f"known: {known}"))
     options = dict(specs[0].options)
     update = _built(ApplySchemePass, {"update": options.pop("update", ("full",))})
-    layout = options.pop("layout", ("nhwc",))
+    layout = _chosen("layout", options, ("nhwc", "keep"))
+    recompute = _chosen("recompute", options, tuple(RECOMPUTE))
     optimizer = _built(OptimizerPass, options)
     assert isinstance(update, ApplySchemePass) and isinstance(optimizer, OptimizerPass)
-    return training_pipeline(update, optimizer, _layout(layout))
+    return training_pipeline(update, optimizer, layout, recompute)
 
 
 def _built(kind: type[ModulePass], options: Mapping[str, tuple[Value, ...]]) -> ModulePass:
     return build_pass(Spec(kind.name, options))
 
 
-def _layout(values: tuple[Value, ...]) -> str:
-    if values not in (("nhwc",), ("keep",)):
+def _chosen(name: str, options: dict[str, tuple[Value, ...]], known: tuple[str, ...]) -> str:
+    """The word of option `name`, which is taken out; the first of `known` if it is not given."""
+    values = options.pop(name, known[:1])
+    if len(values) != 1 or values[0] not in known:
         raise PockError(
-            Diagnostic(f"no layout is called {quote(values[0])}", help="known: nhwc, keep")
+            Diagnostic(f"no {name} is called {quote(values[0])}", help=f"known: {', '.join(known)}")
         )
     return str(values[0])
 

@@ -79,6 +79,11 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--name", help="Of the program; prefix of its files and C functions."),
         click.option("--budget", "--ram", help="The most RAM (arena and state), like 256KB."),
         click.option("--layout", type=click.Choice(["nhwc", "keep"]), help="Of pictures."),
+        click.option(
+            "--recompute",
+            type=click.Choice(["none", "cheap"]),
+            help="What the backward pass computes again instead of keeping it.",
+        ),
         click.option("--loss", type=click.Choice(["cross_entropy", "mse"])),
         click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of dropout."),
     )

@@ -100,11 +100,11 @@ Row = tuple[str, ...]
 def final_table(untrained: float, outcomes: Sequence[Outcome], pictures: int) -> Table:
     """The one table at the end: a column for the untrained head and for each run."""
     table = Table(title="EfficientNet-Lite0 on 14 kinds of fruit, trained by generated C")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in ("untrained head", *(outcome.name for outcome in outcomes)):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_row(
-        f"accuracy on {pictures} held-out pictures",
+        f"accuracy, {pictures} held-out",
         f"{untrained:.1%}",
         *(f"{outcome.accuracy:.1%}" for outcome in outcomes),
     )
@@ -118,21 +118,19 @@ def _rows(outcomes: Sequence[Outcome]) -> Iterator[Row]:
         return (name, *cells)
 
     sides = [(outcome, outcome.comparison) for outcome in outcomes]
-    yield row("trained values", *(f"{o.trained_values:,} of {o.values:,}" for o in outcomes))
-    yield row("arena (lower bound of its plan)", *(map(_arena_text, outcomes)))
-    yield row("state: trained values and Adam's", *(bytes_text(o.state_bytes) for o in outcomes))
-    yield row("constants: frozen values", *(bytes_text(o.constant_bytes) for o in outcomes))
-    yield row("peak memory of the C process", *(_kib_text(c.own_kib) for _, c in sides))
-    yield row("peak memory of PyTorch's process", *(_kib_text(c.other_kib) for _, c in sides))
-    yield row("  of it after importing torch", *(_kib_text(c.other_start_kib) for _, c in sides))
-    yield row("time of a step, generated C", *(f"{c.own_ms:.1f} ms" for _, c in sides))
-    yield row("time of a step, PyTorch", *(f"{c.other_ms:.1f} ms" for _, c in sides))
-    yield row("PyTorch's time / generated C's", *(f"{c.ratio:.2f}" for _, c in sides))
-    yield row("gradients: largest difference", *(f"{o.gradient_error:.1e}" for o in outcomes))
-
-
-def _arena_text(outcome: Outcome) -> str:
-    return f"{bytes_text(outcome.arena_bytes)} ({bytes_text(outcome.arena_bound_bytes)})"
+    yield row("trained values", *(f"{o.trained_values:,}" for o in outcomes))
+    yield row("  of", *(f"{o.values:,}" for o in outcomes))
+    yield row("arena", *(bytes_text(o.arena_bytes) for o in outcomes))
+    yield row("  least of any plan", *(bytes_text(o.arena_bound_bytes) for o in outcomes))
+    yield row("state (trained, Adam's)", *(bytes_text(o.state_bytes) for o in outcomes))
+    yield row("constants (frozen)", *(bytes_text(o.constant_bytes) for o in outcomes))
+    yield row("process at its peak, C", *(_kib_text(c.own_kib) for _, c in sides))
+    yield row("process at its peak, PyTorch", *(_kib_text(c.other_kib) for _, c in sides))
+    yield row("  after import torch alone", *(_kib_text(c.other_start_kib) for _, c in sides))
+    yield row("step, C", *(f"{c.own_ms:.1f} ms" for _, c in sides))
+    yield row("step, PyTorch", *(f"{c.other_ms:.1f} ms" for _, c in sides))
+    yield row("  faster (median of turns)", *(f"{c.ratio:.2f} x" for _, c in sides))
+    yield row("gradients, largest error", *(f"{o.gradient_error:.1e}" for o in outcomes))
 
 
 def _kib_text(kib: int) -> str:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pock_ir.diagnostics import PockError
 from pock_ir.passes.scheme_rules import Scheme
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -132,9 +133,14 @@ def serve(build: Callable[[], Workload], threads: int, memory_format: str) -> No
 def worker_command(
     module: str, key: str, threads: int, directory: Path | None = None
 ) -> Sequence[str]:
-    """The command of a worker in its fastest format: `python -m module key threads format`."""
+    """The command of a worker in its fastest format: `python -m module key threads format`.
+
+    Raises PockError if PyTorch cannot run the workload; what it says goes to the error output.
+    """
     command = [sys.executable, "-m", module, key, str(threads)]
     chosen = subprocess.run(
-        [*command, CHOOSE], stdout=subprocess.PIPE, text=True, check=True, cwd=directory
+        [*command, CHOOSE], stdout=subprocess.PIPE, text=True, check=False, cwd=directory
     )
+    if chosen.returncode != 0 or chosen.stdout.strip() not in FORMATS:
+        raise PockError(f"PyTorch's side failed: {' '.join(command)}")
     return [*command, chosen.stdout.strip()]

@@ -31,9 +31,7 @@ def parsed(body: str, result: str) -> ModuleOp:
 
 def constant(name: str, value: str, type: str = "tensor<2x3xf32>") -> str:
     kind = "i64" if "." not in value else "f64"
-    return (
-        f"%{name} = nn.constant {{value = {value} : {kind}, type = {type}}} : () -> {type}\n"
-    )
+    return f"%{name} = nn.constant {{value = {value} : {kind}, type = {type}}} : () -> {type}\n"
 
 
 def op_names(module: ModuleOp) -> list[str]:

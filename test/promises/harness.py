@@ -30,8 +30,9 @@ class Outcome:
     """What a run printed.
 
     arena: bytes of the arena from its start to the last one written, by entry; stack: bytes of
-    stack used, by entry; losses: of each step; allocations: calls of malloc and its like between
-    init and the end; image: the saved state. Running it has checked guard bands and constants.
+    stack used, by entry (without what the harness itself needs); losses: of each step;
+    allocations: calls of malloc and its like between init and the end; image: the saved state.
+    Running it has checked guard bands and constants.
     """
 
     arena: Mapping[str, int]
@@ -104,9 +105,10 @@ def run(
     )
     assert done.returncode == 0, f"status {done.returncode}: {done.stderr[:4000]}"
     found = json.loads(done.stdout)
+    nothing = found["stack"].pop("nothing")
     return Outcome(
         found["arena"],
-        found["stack"],
+        {entry: used - nothing for entry, used in found["stack"].items()},
         found["losses"],
         found["allocations"],
         (root / "after.bin").read_bytes(),
@@ -128,7 +130,10 @@ def harness_text(program: Program) -> str:
             f'  load("given{i}.bin", given{i}, sizeof given{i});\n' for i in range(len(given))
         ),
         "ENTRIES": "".join(_entry(name, entry, given) for entry in layout.entries),
-        "RUNS": "".join(f'  measure("{entry.name}", run_{entry.name}, {"steps" if entry.name == "train_step" else "1"});\n' for entry in layout.entries),
+        "RUNS": "".join(_measure(entry) for entry in layout.entries),
+        "STACKS": "".join(
+            f'  measure_stack("{entry.name}", run_{entry.name});\n' for entry in layout.entries
+        ),
         "THREADS": "1" if layout.target.threads > 1 else "0",
     }
     return fill(_HARNESS, values)
@@ -136,6 +141,11 @@ def harness_text(program: Program) -> str:
 
 def _buffer(name: str, port: Port) -> str:
     return f"static _Alignas(64) unsigned char {name}[{max(1, port.spec.bytes)}];\n"
+
+
+def _measure(entry: Entry) -> str:
+    times = "steps" if entry.name == "train_step" else "1"
+    return f'  measure("{entry.name}", run_{entry.name}, {times});\n'
 
 
 def _entry(name: str, entry: Entry, given: Sequence[Port]) -> str:
@@ -187,7 +197,8 @@ void __wrap_free(void *p) { allocations++; __real_free(p); }
 #endif
 
 @GIVEN@
-@ENTRIES@
+@ENTRIES@static void run_nothing(void) { status = @NAME@_OK; }
+
 static void fail(const char *what) {
   fprintf(stderr, "%s (status %d: %s)\\n", what, status, @name@_status_text(status));
   exit(1);
@@ -228,7 +239,7 @@ static void *on_own_stack(void *argument) {
   struct job *job = (struct job *)argument;
   unsigned char here;
   unsigned char *volatile top = &here;
-  memset(job->stack, (int)paint, (size_t)(top - 512 - job->stack));
+  memset(job->stack, (int)paint, (size_t)(top - 256 - job->stack));
   job->call();
   size_t i = 0;
   while (job->stack[i] == paint) i++;
@@ -237,7 +248,8 @@ static void *on_own_stack(void *argument) {
 }
 
 static size_t call_on_stack(void (*call)(void)) {
-  unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (stack == MAP_FAILED) fail("no stack");
   struct job job = {call, stack, 0};
   pthread_attr_t attributes;
@@ -253,6 +265,10 @@ static size_t call_on_stack(void (*call)(void)) {
   return job.used;
 }
 
+static void append(char *text, const char *name, size_t value) {
+  sprintf(text + strlen(text), "%s\\"%s\\": %zu", text[0] ? ", " : "", name, value);
+}
+
 static char arena_text[4096], stack_text[4096], loss_text[65536];
 
 static void measure(const char *name, void (*call)(void), long times) {
@@ -265,9 +281,7 @@ static void measure(const char *name, void (*call)(void), long times) {
     check_guards(arena_memory, @NAME@_ARENA_BYTES, "outside of the arena");
     check_guards(state_memory, @NAME@_STATE_BYTES, "outside of the state");
     const size_t used = painted_from(arena_memory, @NAME@_ARENA_BYTES);
-    if (i == 0) {
-      sprintf(arena_text + strlen(arena_text), "%s\\"%s\\": %zu", arena_text[0] ? ", " : "", name, used);
-    }
+    if (i == 0) append(arena_text, name, used);
     sprintf(loss_text + strlen(loss_text), "%s\\"%a\\"", loss_text[0] ? ", " : "", (double)loss);
   }
 }
@@ -275,7 +289,7 @@ static void measure(const char *name, void (*call)(void), long times) {
 static void measure_stack(const char *name, void (*call)(void)) {
   const size_t used = call_on_stack(call);
   if (status != @NAME@_OK) fail(name);
-  sprintf(stack_text + strlen(stack_text), "%s\\"%s\\": %zu", stack_text[0] ? ", " : "", name, used);
+  append(stack_text, name, used);
 }
 
 int main(int count, char **arguments) {
@@ -292,7 +306,8 @@ int main(int count, char **arguments) {
   memcpy(copy, constant_memory, @NAME@_CONSTANTS_IMAGE_BYTES);
 @LOAD@
   allocations = 0;
-  status = @name@_init(&context, arena_memory, state_memory, constant_memory, @NAME@_CONSTANTS_IMAGE_BYTES);
+  status = @name@_init(&context, arena_memory, state_memory, constant_memory,
+                       @NAME@_CONSTANTS_IMAGE_BYTES);
   if (status == @NAME@_OK) status = @name@_load(&context, image, @NAME@_IMAGE_BYTES);
   if (status != @NAME@_OK || allocations != 0) fail("init");
 #if @THREADS@
@@ -308,18 +323,15 @@ int main(int count, char **arguments) {
   check_guards(constant_memory, @NAME@_CONSTANTS_IMAGE_BYTES, "outside of the constants");
   if (memcmp(copy, constant_memory, @NAME@_CONSTANTS_IMAGE_BYTES) != 0) fail("constants changed");
   FILE *file = fopen("after.bin", "wb");
-  if (file == NULL || fwrite(image, 1, @NAME@_IMAGE_BYTES, file) != @NAME@_IMAGE_BYTES) fail("after.bin");
+  if (file == NULL || fwrite(image, 1, @NAME@_IMAGE_BYTES, file) != @NAME@_IMAGE_BYTES)
+    fail("after.bin");
   fclose(file);
-#ifdef MEASURE_STACK
-#define MEASURE(entry) measure_stack(#entry, run_##entry);
-  MEASURED
-#endif
-#if @THREADS@
+  measure_stack("nothing", run_nothing);
+@STACKS@#if @THREADS@
   @name@_threads_stop(pool);
 #endif
   printf("{\\"arena\\": {%s}, \\"stack\\": {%s}, \\"losses\\": [%s], \\"allocations\\": %zu}\\n",
          arena_text, stack_text, loss_text, counted);
-  (void)measure_stack;
   free(arena_memory - GUARD), free(state_memory - GUARD), free(constant_memory - GUARD);
   free(image - GUARD), free(copy - GUARD);
   return 0;

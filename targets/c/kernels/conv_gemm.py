@@ -65,6 +65,11 @@ def patches(g: ConvGeometry) -> Gather:
     )
 
 
+def _collected_rows(depth: int) -> Operand:
+    """Patches as rows. Patches of one element are rows too, which a stride of 1 would not say."""
+    return Operand(max(depth, 2), 1)
+
+
 class Conv2d(ConvKernel):
     """y = patches times w."""
 
@@ -80,7 +85,7 @@ class Conv2d(ConvKernel):
             m=g.batch * g.output[0] * g.output[1],
             n=outputs,
             k=depth,
-            a=Operand(depth, 1),
+            a=_collected_rows(depth),
             b=Operand(g.outputs, 1),
             batch=g.groups,
             gathered=True,
@@ -193,10 +198,11 @@ def _class_product(
         m=g.batch * row.count * column.count,
         n=inputs,
         k=depth,
-        a=Operand(depth, 1),
+        a=_collected_rows(depth),
         b=Operand(1, g.outputs),
         batch=g.groups,
         gathered=bool(taps),
+        scattered=bool(taps),
         keeps=not shared_results(call),
     )
     starts = tuple((ky * g.window.kernel[1] + kx) * inputs * g.outputs for ky, kx in taps)

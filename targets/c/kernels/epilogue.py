@@ -17,6 +17,7 @@ from math import prod
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
 from pock_ir.dialects.elementwise import ElementwiseOp
+from pock_ir.dialects.embedding import EmbeddingGradOp
 from pock_ir.dialects.kern import NONE, CallOp, body_ops, reuses_of, updates_of, yielded
 from pock_ir.dialects.shape import BroadcastOp, ConstantOp, ReshapeOp
 from pock_ir.lowering.loops.updates import UPDATES
@@ -27,6 +28,14 @@ from pock_ir.targets.c.scalar_c import SPLATS, BodyEmitter, value_type
 from pock_ir.types import dtype_of, shape_of
 
 Shape = tuple[int, ...]
+
+
+INDEXED: tuple[type[PockOp], ...] = (EmbeddingGradOp,)
+"""Main ops with an operand of indices, which the epilogue does not read."""
+
+
+def _is_index(value: SSAValue) -> bool:
+    return dtype_of(value).name in ("i32", "i64") and len(shape_of(value)) > 0
 
 
 def main_op(call: Operation, kind: type[PockOp]) -> PockOp | None:
@@ -50,9 +59,12 @@ def _is_epilogue(call: CallOp, main: PockOp) -> bool:
     shape = shape_of(main.results[0])
     if any(shape_of(value) != shape for value in yielded(call)):
         return False
-    if any(dtype_of(value).name != "f32" for value in (*yielded(call), *main.operands)):
+    indices = [value for value in main.operands if type(main) in INDEXED and _is_index(value)]
+    computed = [value for value in main.operands if value not in indices]
+    if any(dtype_of(value).name != "f32" for value in (*yielded(call), *computed)):
         return False
-    if any(dtype_of(value).name not in ("f32", "i32") for value in call.operands):
+    others = [value for value in call.body.block.args if value not in indices]
+    if any(dtype_of(value).name not in ("f32", "i32") for value in others):
         return False
     return all(_follows(op, shape) for op in body_ops(call)[1:])
 

@@ -135,7 +135,7 @@ class Gemm:
         texts: list[str] = []
         if self.gather is not None:
             texts.append(self.gather.text(f"{self.name}_gather", self.block_width, self.vector))
-        if plan.pack_b and problem.b.column == 1:
+        if plan.pack_b and problem.b.column == 1 and not problem.scattered:
             texts.append(pack_b_rows(f"{self.name}_pack_b", plan, problem.b.row))
         elif plan.pack_b:
             packed = f"{self.name}_pack_b"

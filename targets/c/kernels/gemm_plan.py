@@ -59,8 +59,9 @@ class Problem:
     """One product of `m` x `k` by `k` x `n`, repeated for `batch` items.
 
     a and b give the strides of A[m,k] and B[k,n]. gathered: rows of A are collected into scratch
-    first (im2col), so A's strides are those of the block. keeps: partial sums over K may stand in
-    the result's own buffer.
+    first (im2col), so A's strides are those of the block; a row stride of 1 says that they are
+    collected as columns. scattered: the rows of B are no matrix, so they are always packed. keeps:
+    partial sums over K may stand in the result's own buffer.
     """
 
     m: int
@@ -71,6 +72,7 @@ class Problem:
     batch: int = 1
     gathered: bool = False
     keeps: bool = True
+    scattered: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ def _packs_b(problem: Problem, lanes: int, columns: Split, target: Target) -> bo
     has no instruction of its own; else only where many rows reuse it and it is spread out."""
     if problem.k == 0:
         return False
-    if problem.b.column != 1 or not Vector(lanes).has_part(problem.n % lanes):
+    transposed = problem.scattered or problem.b.column != 1
+    if transposed or not Vector(lanes).has_part(problem.n % lanes):
         return True
     spread = columns.count > 1 and _bytes(problem.k, problem.n) > target.caches.l1 // 2
     return spread and problem.m >= 64

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from math import inf
 
 from pock_ir.diagnostics import PockError
 
@@ -58,6 +59,8 @@ def decode(data: bytes, kind: int, hash: bytes | None = None) -> Image:
     # Over the bytes as they are: unused ones of the header may not be changed either.
     if zlib.crc32(data[:CRC_AT] + bytes(4) + data[CRC_AT + 4 :]) != crc:
         raise PockError("the image is damaged: its checksum is wrong")
+    if not 0.0 <= rate < inf:
+        raise PockError(f"the image's learning rate is {rate}; it should be finite, not negative")
     if found != kind:
         raise PockError("the image is of another kind (state and constants are two files)")
     if hash is not None and model != hash:

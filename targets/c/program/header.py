@@ -76,6 +76,7 @@ def header_text(layout: ProgramLayout, hash: bytes) -> str:
         "ARENA": str(layout.arena_bytes),
         "STATE": str(layout.state_bytes),
         "CONSTANT": str(layout.constant_bytes),
+        "HEADER": str(HEADER_BYTES),
         "IMAGE": str(HEADER_BYTES + layout.state_bytes),
         "CONSTANTIMAGE": str(HEADER_BYTES + layout.constant_bytes),
         "EXPORT": str(export_bytes(layout)),
@@ -123,6 +124,7 @@ _HEADER = """\
 #define @NAME@_ARENA_BYTES ((size_t)@ARENA@u)
 #define @NAME@_STATE_BYTES ((size_t)@STATE@u)
 #define @NAME@_CONSTANT_BYTES ((size_t)@CONSTANT@u)
+#define @NAME@_HEADER_BYTES @HEADER@u /* of a saved state, before its contents */
 #define @NAME@_IMAGE_BYTES ((size_t)@IMAGE@u) /* of a saved state */
 #define @NAME@_CONSTANTS_IMAGE_BYTES ((size_t)@CONSTANTIMAGE@u) /* of the constants' file */
 #define @NAME@_EXPORT_BYTES ((size_t)@EXPORT@u) /* of the exported .safetensors file */
@@ -160,7 +162,9 @@ typedef struct @name@_context {
 int @name@_init(@name@_context *context, void *arena, void *state, const void *constants,
                 size_t constants_size);
 
-/* Load a state: the initial one that was generated, or a saved one. Nothing changes on an error. */
+/* Load a state: the initial one that was generated, or a saved one. Nothing changes on an error.
+   A file that was read to @NAME@_HEADER_BYTES before the state's memory is used where it lies; so one
+   buffer of @NAME@_IMAGE_BYTES is enough to load, to train and to save. */
 int @name@_load(@name@_context *context, const void *image, size_t size);
 
 /* Save the state: @NAME@_IMAGE_BYTES bytes. Training that resumes from it is bit-exact. */

@@ -321,7 +321,7 @@ def adam(emit: Emitter, v: Sequence[Any]) -> list[Any]:
     return list(emit.op(AdamOp, v[3], v[0], *v[4:9], **properties).results)
 
 
-def _positive(cases: Sequence[Case], numbers: Sequence[int]) -> list[Case]:
+def positive(cases: Sequence[Case], numbers: Sequence[int]) -> list[Case]:
     """The cases with the absolute values of some operands: second moments, corrections."""
     found: list[Case] = []
     for item in cases:
@@ -369,7 +369,7 @@ def update_cases() -> list[Case]:
                 call = call_of(LinearGradWeightOp, types, layout, make, extra, updates)
                 cases.append(case(f"{id}_{rows}_{o}", "linear_grad_weight", call))
     moments = [item for item in cases if item.id.startswith("adam")]
-    return [item for item in cases if not item.id.startswith("adam")] + _positive(
+    return [item for item in cases if not item.id.startswith("adam")] + positive(
         moments, [4, 6, 7]
     )
 

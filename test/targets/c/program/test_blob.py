@@ -1,5 +1,7 @@
 """State and constants images: round trip, and every damaged byte is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from pock_ir.diagnostics import PockError
@@ -34,3 +36,9 @@ def test_the_other_kind_and_another_model_are_refused():
         blob.decode(blob.encode(IMAGE), blob.CONSTANTS)
     with pytest.raises(PockError, match="belongs to another model"):
         blob.decode(blob.encode(IMAGE), blob.STATE, bytes(16))
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.5])
+def test_a_rate_that_could_not_be_set_is_refused(rate):
+    with pytest.raises(PockError, match="learning rate"):
+        blob.decode(blob.encode(replace(IMAGE, rate=rate)), blob.STATE)
