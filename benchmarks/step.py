@@ -2,7 +2,8 @@
 
 Each workload runs in two processes: PyTorch, and a C program around the generated code with no
 Python in it. They take turns, a few steps each, so that both meet the same load on the machine.
-Printed are the medians, their ratio (above 1: pock is faster), and both processes' peak memory.
+Printed are the medians, their ratio (above 1: pock is faster), the processor time (with one thread
+the figure that other work on the machine changes least), and both processes' peak memory.
 
     python -m benchmarks.step [--threads 2] [--turns 15] [--json FILE] [WORKLOAD ...]
 """
@@ -27,7 +28,10 @@ from pock.measure import Comparison, Worker, build_driver, in_turns
 from pock_ir import VERSION
 
 REPOSITORY = Path(__file__).parent.parent
-HEADINGS = ("workload", "pock ms", "torch ms", "faster", "(range)", "pock MiB", "torch MiB", "less")
+HEADINGS = "{:20} {:>9} {:>9} {:>7} {:>11} {:>9} {:>9} {:>6} {:>9} {:>9} {:>6}".format(
+    *("workload", "pock ms", "torch ms", "faster", "(range)"),
+    *("cpu ms", "cpu ms", "less", "pock MiB", "torch MiB", "less"),
+)
 
 
 def measure(key: str, threads: int, turns: int, folder: Path) -> Comparison:
@@ -42,8 +46,9 @@ def measure(key: str, threads: int, turns: int, folder: Path) -> Comparison:
 def row_text(key: str, row: Comparison) -> str:
     return (
         f"{key:20} {row.own_ms:9.2f} {row.other_ms:9.2f} "
-        f"{row.ratio:6.2f}x ({row.ratio_low:.2f}-{row.ratio_high:.2f}) "
-        f"{row.own_kib / 1024:8.1f} {row.other_kib / 1024:9.1f} "
+        f"{row.ratio:6.2f}x {f'({row.ratio_low:.2f}-{row.ratio_high:.2f})':>11} "
+        f"{row.own_cpu_ms:9.2f} {row.other_cpu_ms:9.2f} {row.other_cpu_ms / row.own_cpu_ms:5.2f}x "
+        f"{row.own_kib / 1024:9.1f} {row.other_kib / 1024:9.1f} "
         f"{row.other_kib / row.own_kib:5.1f}x"
     )
 
@@ -74,7 +79,7 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
     options = parser.parse_args()
     print(f"{machine()}; {options.threads} threads; medians of {options.turns} turns")
-    print("{:20} {:>9} {:>9} {:>7} {:>11} {:>8} {:>9} {:>6}".format(*HEADINGS))
+    print(HEADINGS)
     rows: dict[str, Comparison] = {}
     for key in options.workloads:
         with tempfile.TemporaryDirectory(prefix="pock-bench-") as folder:

@@ -93,8 +93,9 @@ def compile(
     optimizer: SGD, Adam or AdamW of this package, or a torch optimizer; default SGD(lr=0.01).
     update: which parameters train: "full", "head", "last:K", "bias", a Scheme or its file.
     target: "host", a name from `pock ops --targets`, with ":threads=N" appended.
-    layout: "nhwc", or "keep" for the framework's. recompute: "none", or "cheap": elementwise values
-    of the forward pass are computed again in the backward pass instead of kept. seed: of dropout, changeable at run time.
+    layout: "nhwc", or "keep" for the framework's. recompute: "none", or "cheap": elementwise
+    values of the forward pass are computed again in the backward pass instead of kept.
+    seed: of dropout, changeable at run time.
     budget: the most bytes of RAM (arena and state), like "256KB" (1 KB is 1024 bytes).
     observers: see `pock_ir.pipeline`.
 

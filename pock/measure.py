@@ -38,11 +38,13 @@ LOSS_TOLERANCE = 1e-3
 class Turn:
     """One turn of a worker: seconds per step, loss of the last step, and memory in KiB.
 
+    cpu_seconds: processor time per step, of all threads together, waiting in a loop included.
     peak_kib: the most resident memory of the process until now; start_kib: when it had loaded its
     code, before it built anything.
     """
 
     seconds: float
+    cpu_seconds: float
     loss: float
     peak_kib: int
     start_kib: int
@@ -79,17 +81,18 @@ class Worker:
             words = stdout.readline().split()
         except OSError:
             words = []
-        if len(words) != 4:
+        if len(words) != 5:
             raise PockError(f"the process that runs the steps ended: {' '.join(self.command[:4])}")
-        return Turn(float(words[0]) / steps, float(words[1]), int(words[2]), int(words[3]))
+        seconds, cpu, loss = map(float, words[:3])
+        return Turn(seconds / steps, cpu / steps, loss, int(words[3]), int(words[4]))
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two trainers that took turns.
 
-    milliseconds per step: medians over the turns, and the best turn, which says more on a machine
-    that others use too; ratio: median, smallest and largest of theirs
+    milliseconds per step: medians over the turns, the best turn, and medians of the processor
+    time, which says most on a machine that others use too if each side has one thread; ratio: median, smallest and largest of theirs
     over ours of each pair of turns, so that above 1 means that ours is faster; memory in KiB.
     """
 
@@ -97,6 +100,8 @@ class Comparison:
     other_ms: float
     own_best_ms: float
     other_best_ms: float
+    own_cpu_ms: float
+    other_cpu_ms: float
     ratio: float
     ratio_low: float
     ratio_high: float
@@ -121,6 +126,8 @@ def in_turns(own: Worker, other: Worker, turns: int) -> Comparison:
         other_ms=1e3 * statistics.median(theirs.seconds for _, theirs in pairs),
         own_best_ms=1e3 * min(ours.seconds for ours, _ in pairs),
         other_best_ms=1e3 * min(theirs.seconds for _, theirs in pairs),
+        own_cpu_ms=1e3 * statistics.median(ours.cpu_seconds for ours, _ in pairs),
+        other_cpu_ms=1e3 * statistics.median(theirs.cpu_seconds for _, theirs in pairs),
         ratio=statistics.median(ratios),
         ratio_low=min(ratios),
         ratio_high=max(ratios),

@@ -194,7 +194,8 @@ class Session:
 
     def _check(self, status: int) -> None:
         if status != 0:
-            reason = self._ffi.string(self._call("status_text", status)).decode()
+            text: Any = self._ffi.string(self._call("status_text", status))
+            reason = text.decode()
             raise PockError(f"the program refused: {reason}")
 
 

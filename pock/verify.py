@@ -10,10 +10,10 @@ attention keys. What either side computes is then rounding error alone, and no r
 anything. A gradient counts as such if its float64 norm is below `VANISHING` times that of the
 largest gradient of the step (float64 rounding, nothing else, gives that). Its errors are then
 stated relative to that largest gradient, and judged by the same rule. So are buffers, relative to
-the largest buffer: the mean of what a convolution makes of normalised numbers is zero. Adaptive optimizers divide
-by the size of a gradient, so they turn this noise into whole steps: for such a tensor, and for
-that step, the framework's optimizer is given pock's gradient, which verifies the update as
-strictly as any other.
+the largest buffer: the mean of what a convolution makes of normalised numbers is zero. Adaptive
+optimizers divide by the size of a gradient, so they turn this noise into whole steps: for such a
+tensor, and for that step, the framework's optimizer is given pock's gradient, which verifies the
+update as strictly as any other.
 
 Some models amplify rounding: batch norm over few samples, and ReLUs near their corner. There the
 framework's own error is a matter of luck, and one run of it says little: it is a draw from a

@@ -44,7 +44,7 @@ class Emitter:
         *operands: SSAValue | Operation,
         **properties: AttributeLike | None,
     ) -> PockOp:
-        return self.insert(op_type.make(*operands, **properties))
+        return self.insert(op_type.make_with(operands, properties))
 
     def __call__(
         self,

@@ -13,7 +13,7 @@ All properties are written out; there are no defaults, no broadcasting and no dt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 from xdsl.dialects.builtin import (
@@ -106,6 +106,19 @@ class PockOp(IRDLOperation, ABC):
 
         A property that is None is left out. Raises VerifyException if the operands do not fit.
         """
+        op = cls.make_with(operands, properties, regions)
+        if location is not None:
+            op.location = location
+        return op
+
+    @classmethod
+    def make_with(
+        cls,
+        operands: Sequence[SSAValue | Operation],
+        properties: Mapping[str, AttributeLike | None],
+        regions: Sequence[Region] = (),
+    ) -> Self:
+        """As `make`, with operands and properties as values."""
         op = cls.create(
             operands=[SSAValue.get(operand) for operand in operands],
             properties={k: attribute(v) for k, v in properties.items() if v is not None},
@@ -117,8 +130,6 @@ class PockOp(IRDLOperation, ABC):
             op.drop_all_references()
             raise VerifyException(f"{cls.name}: {error}") from error
         op.results = SSAValues(OpResult(t, op, i) for i, t in enumerate(types))
-        if location is not None:
-            op.location = location
         return op
 
     @abstractmethod

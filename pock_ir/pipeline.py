@@ -14,7 +14,7 @@ import gc
 import hashlib
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,7 +159,7 @@ class Pipeline:
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
+def collector_paused() -> Generator[None]:
     """Within it, Python's cycle collector does not run.
 
     It walks the whole IR again and again while passes allocate, which makes the time per op grow
@@ -273,11 +273,15 @@ class DumpIR(Observer):
         (self.directory / f"{name}.mlir").write_text(text + "\n", encoding="utf-8")
 
 
+TimingRow = tuple[str, str, float, int]
+"""Stage, pass, seconds, ops afterwards."""
+
+
 @dataclass
 class Timing(Observer):
     """Records the seconds of each pass, and the number of ops it left."""
 
-    rows: list[tuple[str, str, float, int]] = field(default_factory=list)
+    rows: list[TimingRow] = field(default_factory=list[TimingRow])
     _start: float = 0.0
 
     def before(self, step: Step, module: ModuleOp) -> None:

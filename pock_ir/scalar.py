@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pock_ir.types import Array
+from pock_ir.types import Array, dtype_named
 
 Number = int | float
 
@@ -214,8 +214,6 @@ def _evaluate_node(node: Expr, args: Sequence[Array], visit: Callable[[Expr], An
         return node.value
     values = [visit(child) for child in node.args]
     if node.op == "cast":
-        from pock_ir.types import dtype_named
-
         return np.asarray(values[0]).astype(dtype_named(node.dtype).numpy)
     if node.op == "select":
         return _select(*values)
@@ -224,8 +222,8 @@ def _evaluate_node(node: Expr, args: Sequence[Array], visit: Callable[[Expr], An
 
 def _select(condition: Any, true: Any, false: Any) -> Any:
     """np.where widens two Python scalars to 64 bits; take the dtype of an array branch."""
-    arrays = [value for value in (true, false) if isinstance(value, np.ndarray | np.generic)]
-    if not arrays:
+    dtypes: list[Any] = [value.dtype for value in (true, false) if hasattr(value, "dtype")]
+    if not dtypes:
         return np.where(condition, true, false)
-    dtype = arrays[0].dtype
+    dtype = dtypes[0]
     return np.where(condition, np.asarray(true, dtype), np.asarray(false, dtype))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import ml_dtypes
 import numpy as np
@@ -68,7 +68,8 @@ def dtype_of(what: Attribute | SSAValue) -> DType:
     Raises KeyError for an element type that pock does not carry.
     """
     type = what.type if isinstance(what, SSAValue) else what
-    element = type.element_type if isinstance(type, TensorType | MemRefType) else type
+    shaped = isinstance(type, TensorType | MemRefType)
+    element = cast("Tensor", type).element_type if shaped else type
     if element not in _BY_TYPE:
         raise KeyError(f"element type {element} is not supported")
     return _BY_TYPE[element]
@@ -99,7 +100,7 @@ def tensor_type(value: SSAValue) -> Tensor:
     type = value.type
     if not isinstance(type, TensorType):
         raise TypeError(f"expected a tensor, got {type}")
-    return type
+    return cast("Tensor", type)
 
 
 def shape_of(what: SSAValue | Tensor) -> tuple[int, ...]:

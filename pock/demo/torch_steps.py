@@ -122,12 +122,12 @@ def serve(build: Callable[[], Workload], threads: int, memory_format: str) -> No
         return
     step = stepper(workload, memory_format)
     for line in sys.stdin:
-        begin, count = time.perf_counter(), int(line)
+        begin, begin_cpu, count = time.perf_counter(), time.process_time(), int(line)
         for _ in range(count - 1):
             step()
         loss = float(step())
-        spent = time.perf_counter() - begin
-        print(f"{spent:.9f} {loss:.9g} {peak_kib()} {start}", flush=True)
+        spent, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
+        print(f"{spent:.9f} {cpu:.9f} {loss:.9g} {peak_kib()} {start}", flush=True)
 
 
 def worker_command(

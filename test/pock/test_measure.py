@@ -8,10 +8,10 @@ import pytest
 from pock.measure import MEASURING_RATE, Worker, build_driver, in_turns
 from pock_ir.diagnostics import PockError
 
-# Answers as a worker does: seconds, loss, peak and start memory; the loss is the argument.
+# Answers as a worker does: seconds, processor seconds, loss, peak and start memory; the loss is the argument.
 FAKE = (
     "import sys\n"
-    "for line in sys.stdin: print(f'{0.001 * int(line)} {sys.argv[1]} 2000 1000', flush=True)"
+    "for line in sys.stdin: print(f'{0.001 * int(line)} {0.002 * int(line)} {sys.argv[1]} 2000 1000', flush=True)"
 )
 
 
@@ -24,6 +24,7 @@ def test_workers_take_turns():
         comparison = in_turns(ours, theirs, 3)
     assert comparison.turns == 3
     assert comparison.own_ms == pytest.approx(1.0)
+    assert comparison.own_cpu_ms == pytest.approx(2.0)
     assert comparison.ratio == pytest.approx(1.0)
     assert (comparison.own_kib, comparison.other_start_kib) == (2000, 1000)
 

@@ -163,7 +163,7 @@ int @name@_init(@name@_context *context, void *arena, void *state, const void *c
                 size_t constants_size);
 
 /* Load a state: the initial one that was generated, or a saved one. Nothing changes on an error.
-   A file that was read to @NAME@_HEADER_BYTES before the state's memory is used where it lies; so one
+   A file that was read to @NAME@_HEADER_BYTES before the state's memory is used where it lies: one
    buffer of @NAME@_IMAGE_BYTES is enough to load, to train and to save. */
 int @name@_load(@name@_context *context, const void *image, size_t size);
 

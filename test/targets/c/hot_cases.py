@@ -369,9 +369,7 @@ def update_cases() -> list[Case]:
                 call = call_of(LinearGradWeightOp, types, layout, make, extra, updates)
                 cases.append(case(f"{id}_{rows}_{o}", "linear_grad_weight", call))
     moments = [item for item in cases if item.id.startswith("adam")]
-    return [item for item in cases if not item.id.startswith("adam")] + positive(
-        moments, [4, 6, 7]
-    )
+    return [item for item in cases if not item.id.startswith("adam")] + positive(moments, [4, 6, 7])
 
 
 def conv_epilogue_cases() -> list[Case]:

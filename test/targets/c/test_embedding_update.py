@@ -12,11 +12,11 @@ from hot_cases import (
     CLANG,
     SCALAR_I32,
     TARGETS,
-    positive,
     adam,
     check,
     momentum,
     needs_clang,
+    positive,
     same_bits,
     sgd,
 )
