@@ -223,7 +223,7 @@ def _evaluate_node(node: Expr, args: Sequence[Array], visit: Callable[[Expr], An
 def _select(condition: Any, true: Any, false: Any) -> Any:
     """np.where widens two Python scalars to 64 bits; take the dtype of an array branch."""
     dtypes: list[Any] = [value.dtype for value in (true, false) if hasattr(value, "dtype")]
-    if not dtypes:
-        return np.where(condition, true, false)
-    dtype = dtypes[0]
-    return np.where(condition, np.asarray(true, dtype), np.asarray(false, dtype))
+    if dtypes:
+        true, false = np.asarray(true, dtypes[0]), np.asarray(false, dtypes[0])
+    result: Any = np.where(condition, true, false)
+    return result
