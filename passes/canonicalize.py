@@ -37,6 +37,7 @@ from xdsl.passes import ModulePass
 
 from pock_ir.build import Emitter
 from pock_ir.dialects.attention import AttentionOp
+from pock_ir.dialects.conv import Conv2dOp
 from pock_ir.dialects.elementwise import (
     AddOp,
     CastOp,
@@ -59,7 +60,7 @@ from pock_ir.dialects.shape import (
     SliceOp,
     TransposeOp,
 )
-from pock_ir.op import PockOp, flag, ints, text
+from pock_ir.op import PockOp, flag, ints, number, text
 from pock_ir.passes.rewrite import Rule, rewrite_module
 from pock_ir.types import Tensor, dtype_of, shape_of, tensor_type
 
@@ -209,6 +210,26 @@ def drop_pad(op: PadOp, emit: Emitter) -> SSAValue | None:
     return op.x if op.x.type == op.results[0].type else None
 
 
+SPATIAL = {"nchw": (2, 3), "nhwc": (1, 2)}
+"""Height and width in each layout of pictures."""
+
+
+def absorb_padding(op: Conv2dOp, emit: Emitter) -> SSAValue | None:
+    """conv(pad(x) by zeros above, below, left and right) -> conv(x) with that padding"""
+    inner = op.x.owner
+    if not isinstance(inner, PadOp) or number(inner.value) != 0.0:
+        return None
+    low, high, dims = ints(inner.low), ints(inner.high), SPATIAL[text(op.layout)]
+    if any((low[i], high[i]) != (0, 0) for i in range(4) if i not in dims):
+        return None
+    properties = {
+        **op.properties,
+        "pad_low": [low[i] + own for i, own in zip(dims, ints(op.pad_low), strict=True)],
+        "pad_high": [high[i] + own for i, own in zip(dims, ints(op.pad_high), strict=True)],
+    }
+    return emit(Conv2dOp, inner.x, op.w, **properties)
+
+
 def drop_concat(op: ConcatOp, emit: Emitter) -> SSAValue | None:
     """concat(x) -> x"""
     return op.operands[0] if len(op.operands) == 1 else None
@@ -276,6 +297,7 @@ RULES: Mapping[type[Operation], Sequence[Rule]] = {
     BroadcastOp: [drop_same_type, fold_moved, merge_broadcasts],
     CastOp: [drop_same_type],
     ConcatOp: [drop_concat],
+    Conv2dOp: [absorb_padding],
     DivOp: [drop_neutral_right],
     ElementwiseOp: [fold_elementwise],
     LinearOp: [absorb_transposed_weight],

@@ -92,8 +92,9 @@ class Comparison:
     """Two trainers that took turns.
 
     milliseconds per step: medians over the turns, the best turn, and medians of the processor
-    time, which says most on a machine that others use too if each side has one thread; ratio: median, smallest and largest of theirs
-    over ours of each pair of turns, so that above 1 means that ours is faster; memory in KiB.
+    time, which says most on a machine that others use too if each side has one thread.
+    ratio: median, smallest and largest of theirs over ours of each pair of turns, so that above 1
+    means that ours is faster. Memory in KiB.
     """
 
     own_ms: float

@@ -20,9 +20,9 @@ framework's own error is a matter of luck, and one run of it says little: it is 
 distribution, as pock's is. If a tensor does not agree by the rule above, the framework trains
 `NOISE_RUNS` times more, each time with every weight and input moved to a neighbouring f32 at
 random. Their root mean square error is what the framework's f32 is worth for that tensor, and
-pock's error may be at most `DEVIATIONS` times that: a correct program of the same precision is
-refused less often than once in 300 times, and a wrong one is not within rounding of the truth.
-The rows that needed this are counted (`Verification.amplified`), never hidden.
+pock's error may be at most `DEVIATIONS` times that: by Student's distribution a correct program of
+the same precision exceeds it once in 300 times, and a wrong one is not within rounding of the
+truth. The rows that needed this are counted (`Verification.amplified`), never hidden.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 """The largest relative error in norm of an f32 tensor that needs no further argument."""
 
-NOISE_RUNS = 6
+NOISE_RUNS = 16
 """How often the framework repeats a training to learn how far its own rounding carries."""
 
-DEVIATIONS = 3.0
+DEVIATIONS = 3.5
 """The most root mean square errors of the framework that pock's error may be."""
 
 VANISHING = 1e-10

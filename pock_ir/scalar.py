@@ -225,5 +225,4 @@ def _select(condition: Any, true: Any, false: Any) -> Any:
     dtypes: list[Any] = [value.dtype for value in (true, false) if hasattr(value, "dtype")]
     if dtypes:
         true, false = np.asarray(true, dtypes[0]), np.asarray(false, dtypes[0])
-    result: Any = np.where(condition, true, false)
-    return result
+    return NUMPY["select"](condition, true, false)

@@ -144,6 +144,22 @@ def test_narrow_convolutions(target: str) -> None:
     check(Job(model, (x,), torch.arange(3), target=target, name="net"), steps=1)
 
 
+@pytest.mark.parametrize("activation", [nn.SiLU, nn.GELU, nn.Hardswish])
+def test_products_without_bias_before_activations(activation: type[nn.Module]) -> None:
+    """The kernel returns its product, for the gradient, and the activation of it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 2, bias=False),
+        activation(),
+        nn.Flatten(),
+        nn.Linear(60, 7, bias=False),
+        activation(),
+        nn.Linear(7, CLASSES, bias=False),
+    )
+    made = Job(model, (torch.randn(3, 2, 6, 5),), torch.arange(3), name="net")
+    assert not check(made, steps=2).amplified()
+
+
 def test_parameters_without_gradient_stay() -> None:
     made = job("mlp", "sgd-decay")
     made.model.layers[0].weight.requires_grad_(False)

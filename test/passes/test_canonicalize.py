@@ -160,3 +160,37 @@ def test_rules_that_undo_each_other_run_out_of_fuel() -> None:
     with pytest.raises(PockError) as caught:
         rewrite_module(module, {NegOp: [negate_again]})
     assert "rewriting does not end: rule negate_again fired" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "ops"),
+    [
+        ("0, 0, 1, 0", "0.0", ["conv2d"]),
+        ("0, 0, 1, 0", "1.0", ["pad", "conv2d"]),  # what is added is not zero
+        ("1, 0, 0, 0", "0.0", ["pad", "conv2d"]),  # not in space
+    ],
+)
+def test_zero_padding_becomes_that_of_the_convolution(low: str, value: str, ops: list[str]) -> None:
+    batch, height = (3, 5) if low.startswith("1") else (2, 6)
+    x, w, y = "tensor<2x3x5x4xf32>", "tensor<4x3x3x3xf32>", f"tensor<{batch}x4x{height - 1}x3xf32>"
+    padded = f"tensor<{batch}x3x{height}x5xf32>"
+    text = f"""
+      func.func @f(%x: {x}, %w: {w}) -> {y} {{
+        %p = nn.pad %x {{low = array<i64: {low}>, high = array<i64: 0, 0, 0, 1>,
+          value = {value} : f64}} : ({x}) -> {padded}
+        %y = nn.conv2d %p, %w {{strides = array<i64: 1, 1>, dilation = array<i64: 1, 1>,
+          pad_low = array<i64: 1, 0>, pad_high = array<i64: 0, 0>, groups = 1 : i64,
+          layout = "nchw", weight_layout = "oihw"}} : ({padded}, {w}) -> {y}
+        func.return %y : {y}
+      }}
+    """
+    module = parse_module(make_context(), text)
+    before = module.clone()
+    CanonicalizePass().apply(make_context(), module)
+    verify_module(module)
+    assert op_names(module) == ops
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s).astype(np.float32) for s in ((2, 3, 5, 4), (4, 3, 3, 3))]
+    (wanted,) = run_function(before, "f", arrays)
+    (found,) = run_function(module, "f", arrays)
+    assert np.allclose(found, wanted, rtol=1e-6, atol=1e-6)

@@ -8,10 +8,11 @@ import pytest
 from pock.measure import MEASURING_RATE, Worker, build_driver, in_turns
 from pock_ir.diagnostics import PockError
 
-# Answers as a worker does: seconds, processor seconds, loss, peak and start memory; the loss is the argument.
+# Answers as a worker does: seconds, processor seconds, loss (its argument), peak and start memory.
 FAKE = (
     "import sys\n"
-    "for line in sys.stdin: print(f'{0.001 * int(line)} {0.002 * int(line)} {sys.argv[1]} 2000 1000', flush=True)"
+    "for steps in map(int, sys.stdin):\n"
+    "    print(0.001 * steps, 0.002 * steps, sys.argv[1], 2000, 1000, flush=True)\n"
 )
 
 

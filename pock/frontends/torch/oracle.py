@@ -200,9 +200,7 @@ class _State:
         self._loss = copy.deepcopy(function).to(dtype) if is_module else function
         self._takes_logits = isinstance(loss, str | nn.Module)
         self._dtype = dtype
-        self._parameters = {
-            name: value.detach().clone() for name, value in self._model.named_parameters()
-        }
+        self._parameters = {name: value.detach() for name, value in self._model.named_parameters()}
         self._buffers = dict(self._model.named_buffers())
         self._parts = self._default_parts() if trainable is None else dict(trainable)
         self.leaves = {name: self._leaf(name) for name in self._parts}

@@ -107,20 +107,25 @@ class TorchReference:
         Each starts from weights, and sees batches, whose every number is moved to a neighbouring
         one at random.
         """
-        exact = self._training(torch.float64)
-        generators = [torch.Generator().manual_seed(seed) for seed in range(runs)]
-        moved = [self._training(torch.float32, generator) for generator in generators]
+        truth = list(self._alone(self._training(torch.float64), steps, None))
         squares: dict[Key, float] = {}
-        for step in range(steps):
-            batch = self._batch(step)
-            truth = self._finish(exact, exact.backward(*batch), step, None)
-            for run, generator in zip(moved, generators, strict=True):
-                loss = run.backward(*_neighbours(batch, generator))
-                errors = step_errors(self._finish(run, loss, step, None), truth, truth)
-                for (kind, name), error in errors.items():
-                    key = (step + 1, kind, name)
+        for seed in range(runs):
+            generator = torch.Generator().manual_seed(seed)
+            run = self._alone(self._training(torch.float32, generator), steps, generator)
+            for step, (moved, exact) in enumerate(zip(run, truth, strict=True), 1):
+                for (kind, name), error in step_errors(moved, exact, exact).items():
+                    key = (step, kind, name)
                     squares[key] = squares.get(key, 0.0) + error * error
         return {key: (total / runs) ** 0.5 for key, total in squares.items()}
+
+    def _alone(
+        self, run: ReferenceTraining, steps: int, generator: torch.Generator | None
+    ) -> Iterator[TrainingStep]:
+        """The steps of one training; a generator moves the numbers of its batches."""
+        for step in range(steps):
+            batch = self._batch(step)
+            loss = run.backward(*(batch if generator is None else _neighbours(batch, generator)))
+            yield self._finish(run, loss, step, None)
 
     def _training(
         self, dtype: torch.dtype, generator: torch.Generator | None = None

@@ -220,7 +220,7 @@ class BodyEpilogue:
     def statements(
         self, value: str, row: str, column: str, count: int, vector: Vector
     ) -> list[str]:
-        if not self._leaves and yielded(self.call)[0] is self.main.results[0]:
+        if not self._leaves and list(yielded(self.call)) == [self.main.results[0]]:
             return [vector.store_part(self.partial(row, column), value, count)]
         lines = [
             f"const size_t row = {self.row_of(row)}, column = {column};",
