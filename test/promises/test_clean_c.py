@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import SANITIZE, STRICT, build, run, write_program
+from painted_run import SANITIZE, STRICT, build, run, write_program
 from small_models import FAMILIES, arrays, program
 
 from pock.program import write_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness import build, run, write_program
+from painted_run import build, run, write_program
 from small_models import arrays, program
 
 from pock.session import Session

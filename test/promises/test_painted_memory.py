@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from harness import Outcome, build, run, write_program
+from painted_run import Outcome, build, run, write_program
 from small_models import arrays, program
 
 from pock.stack import EXTERNAL, CallGraph, stack_usage

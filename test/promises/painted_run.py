@@ -72,6 +72,8 @@ def build(
         "harness.c",
         *source_paths(program.layout),
         *(wraps if not any("sanitize" in flag for flag in flags) else ["-DSANITIZED"]),
+        # All at once: resolving memcpy on its first call saves the vector registers on the stack.
+        "-Wl,-z,now",
         "-pthread",
         "-lm",
         "-o",
