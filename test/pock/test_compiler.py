@@ -150,3 +150,30 @@ def test_sizes(text, size):
 
 def test_host_names_a_declared_target():
     assert resolve_target("host:threads=2") == resolve_target(f"{host_target_name()}:threads=2")
+
+
+class Tied(nn.Module):
+    """A table that is also the output layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table = nn.Embedding(10, 4)
+        self.out = nn.Linear(4, 10, bias=False)
+        self.out.weight = self.table.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.out(self.table(ids))
+
+
+def test_a_tied_parameter_is_exported_under_each_of_its_names(tmp_path):
+    ids = torch.tensor([1, 2, 3])
+    program = pock.compile(Tied(), (ids,), ids, target="c", name="tied")
+    program.step(ids, ids)
+    program.export(tmp_path / "tied.safetensors")
+    state = {n: torch.from_numpy(a) for n, a in load_file(tmp_path / "tied.safetensors").items()}
+    assert sorted(state) == ["out.weight", "table.weight"]
+    assert torch.equal(state["out.weight"], state["table.weight"])
+    model = Tied()
+    model.load_state_dict(state)
+    assert not torch.equal(model.table.weight, Tied().table.weight)

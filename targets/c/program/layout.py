@@ -6,7 +6,7 @@ These are plain values, so that printing C needs no IR.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from pock_ir.target import Target
@@ -139,9 +139,17 @@ class ProgramLayout:
         )
 
     def exported(self) -> tuple[StoredObject, ...]:
-        """What `export` writes: trained parameters and updated buffers, by name."""
-        chosen = (o for o in self.region("state") if o.kind in ("parameter", "buffer"))
-        return tuple(sorted(chosen, key=lambda o: o.name))
+        """What `export` writes: trained parameters and updated buffers, by name.
+
+        A tied parameter is written under each of its names, as the framework's loader expects.
+        """
+        chosen = {o.name: o for o in self.region("state") if o.kind in ("parameter", "buffer")}
+        tied = {
+            alias: replace(chosen[name], name=alias)
+            for alias, name in self.aliases.items()
+            if name in chosen
+        }
+        return tuple(sorted((chosen | tied).values(), key=lambda o: o.name))
 
     def entry(self, name: str) -> Entry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
