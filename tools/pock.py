@@ -128,6 +128,7 @@ def check_command(console: Console, **options: Any) -> int:
 @click.option("--format", "form", type=click.Choice(["table", "json", "html"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--stack", is_flag=True, help="Also the stack, as GCC compiles the program here.")
 @click.pass_obj
 def report_command(console: Console, **options: Any) -> int:
     """Print the memory and the kernels of a compiled program."""

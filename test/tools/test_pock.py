@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -135,6 +136,14 @@ def test_report_in_every_form(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(["report", str(folder), "--format", "html", "-o", "r.html"], capsys)[0] == 0
     page = Path("r.html").read_text()
     assert "<script" not in page and "data:image/svg+xml" in page
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs GCC")
+def test_report_of_the_stack(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = json.loads(run(["report", str(folder), "--json", "--stack"], capsys)[1])["stack"]
+    assert stack["bytes"] == max(stack["entries"].values()) > 0
+    out = run(["report", str(folder), "--stack"], capsys)[1]
+    assert f"train_step: {stack['entries']['train_step']} bytes" in out
 
 
 def test_report_refuses_a_wrong_value(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pock.manifest import HELP, MAX_MANIFEST_BYTES, read_files, read_manifest
 from pock.program import write_file
@@ -14,6 +15,9 @@ from pock.strict_json import Node, read_object
 from pock.tools.console import Console, human_bytes, table
 from pock.tools.exits import EXIT_OK
 from pock_ir.diagnostics import PockError, one_line, quote
+
+if TYPE_CHECKING:
+    from pock.stack import StackUsage
 
 MAX_ROWS = 10_000
 PICTURE = "memory.svg"
@@ -54,17 +58,20 @@ SIZES = (
 )
 
 
-def report(console: Console, folder: Path, form: str, as_json: bool, output: Path | None) -> int:
+def report(
+    console: Console, folder: Path, form: str, as_json: bool, output: Path | None, stack: bool
+) -> int:
     """Print or write the report of the program in `folder`."""
     form = "json" if as_json else form
+    usage = _stack(folder) if stack else None
     files = read_files(folder, read_manifest(folder))
     if "memory.json" not in files:
         raise PockError(f"{quote(folder)} has no memory.json")
     node = read_object(folder / "memory.json", MAX_MANIFEST_BYTES, HELP)
     facts = facts_of(node)
     text = {
-        "json": files["memory.json"].decode().rstrip("\n"),
-        "table": details(facts),
+        "json": _with_stack(files["memory.json"].decode().rstrip("\n"), usage),
+        "table": details(facts) + _stack_text(usage),
         "html": page(facts, files.get(PICTURE, b"").decode("utf-8", "replace")),
     }[form]
     if output is None:
@@ -72,6 +79,29 @@ def report(console: Console, folder: Path, form: str, as_json: bool, output: Pat
     else:
         write_file(output, (text + "\n").encode())
     return EXIT_OK
+
+
+def _stack(folder: Path) -> StackUsage:
+    """The stack of the program in `folder`. Raises PockError if GCC is missing."""
+    from pock.manifest import load_program
+    from pock.stack import stack_usage
+
+    return stack_usage(load_program(folder))
+
+
+def _with_stack(text: str, usage: StackUsage | None) -> str:
+    if usage is None:
+        return text
+    stack = {"compiler": usage.compiler, "bytes": usage.bytes, "entries": dict(usage.entries)}
+    return json.dumps({**json.loads(text), "stack": stack}, indent=2)
+
+
+def _stack_text(usage: StackUsage | None) -> str:
+    """Lines for the table. The stack depends on the compiler, so it stands in no written file."""
+    if usage is None:
+        return ""
+    rows = "".join(f"\n  {name}: {size} bytes" for name, size in usage.entries.items())
+    return f"\nstack, compiled with {usage.compiler}:{rows}"
 
 
 def read_facts(data: Mapping[str, Any], source: str) -> Facts:
