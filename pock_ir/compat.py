@@ -183,6 +183,7 @@ class HardenedParser(Parser):
     It still raises exceptions of any kind; `parse.parse_module` is the guarded entry.
     """
 
+    # xDSL has no public hook for the elements of a dense literal.
     class _TensorLiteralElement(Parser._TensorLiteralElement):  # pyright: ignore[reportPrivateUsage]
         def to_type(
             self,
@@ -402,6 +403,7 @@ class HardenedParser(Parser):
             location, self._argument_location = self._argument_location, None
         return location
 
+    # The stock method is overloaded on `expect_type`; this one serves both.
     def parse_optional_argument(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, expect_type: bool = True
     ) -> Parser.UnresolvedArgument | Parser.Argument | None:

@@ -81,6 +81,7 @@ def _flatten(location: LocationAttr) -> list[LocationAttr]:
 
 
 def _parts(location: FusedLoc) -> Iterable[LocationAttr]:
+    # xDSL types the parts as plain attributes.
     parts: Iterable[LocationAttr] = location.locations  # pyright: ignore[reportAssignmentType]
     return parts  # xDSL declares them as Attribute; its constraint admits only an array of these
 

@@ -291,6 +291,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
+        # A tuple of base values, by the rules for pass options.
         return ",".join(map(value_text, value))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -64,7 +64,7 @@ def stepper(workload: Workload, memory_format: str) -> Step:
     optimizer = workload.train(model)
     # The conversion keeps the parameter objects, so that the optimizer still refers to them.
     chosen = FORMATS[memory_format]
-    model.to(memory_format=chosen)  # pyright: ignore[reportCallIssue]
+    model.to(memory_format=chosen)  # pyright: ignore[reportCallIssue] - torch stubs
     inputs = [x.contiguous(memory_format=chosen) if x.dim() == 4 else x for x in workload.inputs]
 
     def step() -> Tensor:

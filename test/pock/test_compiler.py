@@ -177,3 +177,21 @@ def test_a_tied_parameter_is_exported_under_each_of_its_names(tmp_path):
     model = Tied()
     model.load_state_dict(state)
     assert not torch.equal(model.table.weight, Tied().table.weight)
+
+
+def feed_forward() -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 64)) for _ in range(3)]
+    return nn.Sequential(*layers, nn.Linear(64, 3))
+
+
+def test_recomputation_takes_less_memory_and_computes_the_same():
+    x, y = torch.randn(64, 64, generator=torch.Generator().manual_seed(1)), torch.arange(64) % 3
+    kept, again = (
+        pock.compile(feed_forward(), (x,), y, target="c", recompute=choice)
+        for choice in ("none", "cheap")
+    )
+    assert again.layout.arena_bytes < 0.8 * kept.layout.arena_bytes
+    assert again.verify(2).passed
+    with pytest.raises(PockError, match="unknown choice 'much'"):
+        pock.compile(feed_forward(), (x,), y, target="c", recompute="much")

@@ -150,7 +150,7 @@ class GraphImporter:
         if any(_contains_missing(argument) for argument in arguments.values()):
             return self._placeholder(node)
         call = Call(node, arguments, self._emit, lambda: self._random(node))
-        value = handlers()[node.target](call)  # pyright: ignore[reportArgumentType]
+        value = handlers()[node.target](call)  # pyright: ignore[reportArgumentType] - FX
         _check(call, value)
         return value
 
