@@ -1,7 +1,7 @@
 """Batch and layer normalisation, with the parts that their gradients are made of.
 
 Variances are biased (divided by the number of elements) and computed in two passes: first the
-mean, then the mean of squared differences.
+mean, then the mean of squared differences. Statistics of a batch are summed in f64.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pock_ir.dialects.checks import (
 from pock_ir.dialects.fields import integer_property, number_property
 from pock_ir.dialects.wide import widened
 from pock_ir.op import PockOp, integer, number, require
-from pock_ir.types import Array, Tensor, dtype_of, num_elements, tensor
+from pock_ir.types import Array, Tensor, dtype_of, num_elements, shape_of, tensor
 
 
 class ChannelOp(PockOp):
@@ -81,7 +81,7 @@ class BatchNormOp(ChannelOp):
 
     def evaluate(self, *args: Array) -> Sequence[Array]:
         x, gamma, beta = args[0], self.spread(args[1], args[0]), self.spread(args[2], args[0])
-        x = widened(x)
+        x = x.astype(np.float64)
         mean, variance = _moments(x, self.others(x))
         y = (x - mean) / np.sqrt(variance + number(self.eps)) * gamma + beta
         return y, mean.reshape(-1), variance.reshape(-1)
@@ -145,8 +145,7 @@ class MomentsOp(ChannelOp):
         return [channel, channel]
 
     def evaluate(self, *args: Array) -> Sequence[Array]:
-        x = widened(args[0])
-        mean, variance = _moments(x, self.others(x))
+        mean, variance = _moments(args[0].astype(np.float64), self.others(args[0]))
         return mean.reshape(-1), variance.reshape(-1)
 
     def flops(self) -> int:
@@ -158,33 +157,35 @@ class MomentsOp(ChannelOp):
 class BatchNormGradSumsOp(ChannelOp):
     """The two sums per channel that all gradients of batch normalisation are made of.
 
-    dy, x: alike; mean, rstd: [C] with rstd = 1 / sqrt(variance + eps) -> sum of dy [C], which is
-    dbeta, and sum of dy * (x - mean) * rstd [C], which is dgamma. All one float type.
+    dy, x: alike; mean: [C] of their float type -> sum of dy [C] and sum of dy * (x - mean) [C],
+    both f64. They are wide because the gradient of x is made orthogonal to x and to 1 by
+    subtracting them: what their rounding leaves there is the same for every element, and grows
+    with the number of elements when the gradient is summed up further.
     """
 
     name = "train.batch_norm_grad_sums"
     dy = operand_def(TensorType)
     x = operand_def(TensorType)
     mean = operand_def(TensorType)
-    rstd = operand_def(TensorType)
     sum_dy = result_def(TensorType)
-    sum_dy_xhat = result_def(TensorType)
+    sum_dy_centered = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
         channel = self.channel_type(self.x)
         expect_type(self.dy, "dy", self.x.type)
-        _expect_channels(channel, mean=self.mean, rstd=self.rstd)
-        return [channel, channel]
+        _expect_channels(channel, mean=self.mean)
+        wide = tensor(shape_of(self.mean), "f64")
+        return [wide, wide]
 
     def evaluate(self, *args: Array) -> Sequence[Array]:
-        dy, x = widened(args[0]), widened(args[1])
-        xhat = (x - self.spread(args[2], x)) * self.spread(args[3], x)
+        dy, x, mean = (arg.astype(np.float64) for arg in args)
+        centered = x - self.spread(mean, x)
         axes = self.others(x)
-        return np.sum(dy, axis=axes), np.sum(dy * xhat, axis=axes)
+        return np.sum(dy, axis=axes), np.sum(dy * centered, axis=axes)
 
     def flops(self) -> int:
-        """5 per element."""
-        return 5 * num_elements(self.x)
+        """4 per element."""
+        return 4 * num_elements(self.x)
 
 
 class LayerOp(PockOp):

@@ -21,20 +21,29 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from pock_ir.diagnostics import PockError
 from pock_ir.lowering.loops.vectors import like
 from pock_ir.types import DType, dtype_of
+from pock_ir.upstream import ErfcOp
 
 Make: TypeAlias = Callable[..., Operation]
 
 FLOAT: Mapping[str, Make] = {
     "abs": math.AbsFOp,
     "add": arith.AddfOp,
+    "cos": math.CosOp,
     "div": arith.DivfOp,
     "erf": math.ErfOp,
+    "erfc": ErfcOp,
     "exp": math.ExpOp,
+    "expm1": math.ExpM1Op,
+    "floor": math.FloorOp,
     "log": math.LogOp,
+    "log1p": math.Log1pOp,
     "max": arith.MaximumfOp,
     "min": arith.MinimumfOp,
     "mul": arith.MulfOp,
     "neg": arith.NegfOp,
+    "pow": math.PowFOp,
+    "round": math.RoundEvenOp,
+    "sin": math.SinOp,
     "sqrt": math.SqrtOp,
     "sub": arith.SubfOp,
     "tanh": math.TanhOp,
@@ -42,13 +51,16 @@ FLOAT: Mapping[str, Make] = {
 INTEGER: Mapping[str, Make] = {
     "abs": math.AbsIOp,
     "add": arith.AddiOp,
+    "and": arith.AndIOp,
     "div": arith.FloorDivSIOp,
     "max": arith.MaxSIOp,
     "min": arith.MinSIOp,
     "mul": arith.MuliOp,
+    "or": arith.OrIOp,
     "sub": arith.SubiOp,
+    "xor": arith.XOrIOp,
 }
-CONDITION: Mapping[str, Make] = {"and": arith.AndIOp, "or": arith.OrIOp, "xor": arith.XOrIOp}
+CONDITION: Mapping[str, Make] = {name: INTEGER[name] for name in ("and", "or", "xor")}
 FLOAT_PREDICATES: Mapping[str, str] = {
     "eq": "oeq",
     "ge": "oge",
@@ -69,14 +81,24 @@ COMPARISONS = frozenset(FLOAT_PREDICATES)
 UNIFORM = "pock_uniform"
 """The function of the run-time prelude that draws a random number in [0, 1)."""
 
-VECTOR_DTYPES = frozenset(("f32", "i32", "i1"))
-"""What a register may hold."""
+VECTOR_DTYPES = frozenset(("f64", "f32", "i32", "i1"))
+"""What a register may hold; f64 takes two."""
 
 _SCALAR_ONLY = frozenset((("i32", "div"), ("i32", "abs")))
+
+_WIDE_OPS = frozenset(("add", "div", "mul", "neg", "sqrt", "sub"))
+"""All that f64 is for: sums of f32 numbers, and what is made of them."""
+
+
+def has_wide_form(op: str) -> bool:
+    """Whether `op` on f64 operands has C text; conversions from and to f32 have too."""
+    return op in _WIDE_OPS
 
 
 def vectorises(op: str, dtype: DType) -> bool:
     """Whether `op` on operands of `dtype` has a vector form on every target."""
+    if dtype.name == "f64":
+        return has_wide_form(op)
     return dtype.name in VECTOR_DTYPES and (dtype.name, op) not in _SCALAR_ONLY
 
 
@@ -169,9 +191,19 @@ def lane_numbers(stride: int, lanes: int) -> Operation:
     return arith.ConstantOp(DenseIntOrFPElementsAttr.from_list(type, values))
 
 
+COMBINED_BY: Mapping[str, str] = {"sum": "add", "max": "max", "prod": "mul"}
+"""The operation that each kind of reduction repeats."""
+
+_ACROSS: Mapping[str, vector.CombiningKindFlag] = {
+    "sum": vector.CombiningKindFlag.ADD,
+    "max": vector.CombiningKindFlag.MAXIMUMF,
+    "prod": vector.CombiningKindFlag.MUL,
+}
+
+
 def across(kind: str, value: SSAValue) -> Operation:
-    """The sum or maximum of all lanes of a vector."""
-    flag = vector.CombiningKindFlag.ADD if kind == "sum" else vector.CombiningKindFlag.MAXIMUMF
+    """The sum, maximum or product of all lanes of a vector."""
+    flag = _ACROSS[kind]
     return vector.ReductionOp.build(
         operands=[value, None],
         result_types=[cast("VectorType[Attribute]", value.type).element_type],
@@ -180,7 +212,7 @@ def across(kind: str, value: SSAValue) -> Operation:
 
 
 def identity(kind: str, dtype: DType) -> float:
-    """What a reduction starts from: 0, or the least value of `dtype`."""
-    if kind == "sum":
-        return 0
+    """What a reduction starts from: 0, 1, or the least value of `dtype`."""
+    if kind != "max":
+        return 0 if kind == "sum" else 1
     return float("-inf") if dtype.is_float else -(2 ** (8 * dtype.bytes - 1))

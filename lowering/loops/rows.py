@@ -19,16 +19,19 @@ from pock_ir.dialects.norm import (
     LayerNormOp,
     MomentsOp,
 )
-from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
+from pock_ir.dialects.reduce import ArgMaxOp, ArgMinOp, MaxOp, MeanOp, MinOp, ProdOp, SumOp
 from pock_ir.dialects.softmax import LogSoftmaxGradOp, LogSoftmaxOp, SoftmaxGradOp, SoftmaxOp
 from pock_ir.lowering.loops.body import BodyReader
 from pock_ir.lowering.loops.program import Dims
-from pock_ir.op import integer, ints, number
-from pock_ir.scalar import Expr, exp, log, sqrt
-from pock_ir.types import DType, dtype_of, shape_of
+from pock_ir.op import integer, ints, number, text
+from pock_ir.scalar import Expr, cast, either, equal, exp, log, not_equal, select, sqrt
+from pock_ir.types import DType, dtype_named, dtype_of, shape_of
 
 Space: TypeAlias = tuple[tuple[int, ...], Dims]
 Rule: TypeAlias = Callable[[BodyReader, Any], Sequence[Expr]]
+
+WIDE = dtype_named("f64")
+"""What statistics of a batch are summed in."""
 
 
 def _over(value: SSAValue, dims: Sequence[int]) -> Space:
@@ -68,6 +71,39 @@ def _max(reader: BodyReader, op: MaxOp) -> Sequence[Expr]:
     return [reader.reduce("max", reader.full(op.x), dtype_of(op.x))]
 
 
+def _min(reader: BodyReader, op: MinOp) -> Sequence[Expr]:
+    dtype = dtype_of(op.x)
+    return [_mirrored(reader.reduce("max", _mirrored(reader.full(op.x), dtype), dtype), dtype)]
+
+
+def _mirrored(x: Expr, dtype: DType) -> Expr:
+    """x in the opposite order: the least integer has no opposite, but all have -1 - x."""
+    return -x if dtype.is_float else -1 - x
+
+
+def _prod(reader: BodyReader, op: ProdOp) -> Sequence[Expr]:
+    return [reader.reduce("prod", reader.full(op.x), dtype_of(op.x))]
+
+
+def _argmax(reader: BodyReader, op: ArgMaxOp) -> Sequence[Expr]:
+    return [_first_largest(reader, op, reader.full(op.x))]
+
+
+def _argmin(reader: BodyReader, op: ArgMinOp) -> Sequence[Expr]:
+    return [_first_largest(reader, op, _mirrored(reader.full(op.x), dtype_of(op.x)))]
+
+
+def _first_largest(reader: BodyReader, op: ArgMaxOp | ArgMinOp, x: Expr) -> Expr:
+    """The smallest position where x is the maximum or NaN; if there is a NaN, nothing is equal."""
+    largest = reader.reduce("max", x, dtype_of(op.x))
+    chosen = equal(x, largest)
+    if dtype_of(op.x).is_float:
+        chosen = either(chosen, not_equal(x, x))
+    distance = -1 - reader.position(integer(op.axis))
+    nearest = reader.reduce("max", select(chosen, distance, -(2**31)), dtype_named("i32"))
+    return cast(-1 - nearest, text(op.index))
+
+
 def _average(reader: BodyReader, value: Expr, dtype: DType) -> Expr:
     return reader.reduce("sum", value, dtype) / float(reader.domain.count)
 
@@ -100,22 +136,32 @@ def _moments(reader: BodyReader, x: Expr, dtype: DType) -> tuple[Expr, Expr]:
     return mean, _average(reader, difference * difference, dtype)
 
 
+def _wide(value: Expr) -> Expr:
+    return cast(value, WIDE.name)
+
+
+def _wide_moments(reader: BodyReader, x: SSAValue) -> tuple[Expr, Expr]:
+    """Mean and variance, summed in f64 and rounded to the type of x."""
+    mean, variance = _moments(reader, _wide(reader.full(x)), WIDE)
+    name = dtype_of(x).name
+    return cast(mean, name), cast(variance, name)
+
+
 def _moments_op(reader: BodyReader, op: MomentsOp) -> Sequence[Expr]:
-    return _moments(reader, reader.full(op.x), dtype_of(op.x))
+    return _wide_moments(reader, op.x)
 
 
 def _batch_norm(reader: BodyReader, op: BatchNormOp) -> Sequence[Expr]:
     x = reader.full(op.x)
-    mean, variance = _moments(reader, x, dtype_of(op.x))
+    mean, variance = _wide_moments(reader, op.x)
     scale = reader.kept(op.gamma) / sqrt(variance + number(op.eps))
     return [(x - mean) * scale + reader.kept(op.beta), mean, variance]
 
 
 def _batch_norm_grad_sums(reader: BodyReader, op: BatchNormGradSumsOp) -> Sequence[Expr]:
-    dy, dtype = reader.full(op.dy), dtype_of(op.x)
-    mean, rstd = reader.kept(op.mean), reader.kept(op.rstd)
-    centred = reader.reduce("sum", dy * (reader.full(op.x) - mean), dtype)
-    return [reader.reduce("sum", dy, dtype), centred * rstd]
+    dy = _wide(reader.full(op.dy))
+    centered = _wide(reader.full(op.x)) - _wide(reader.kept(op.mean))
+    return [reader.reduce("sum", dy, WIDE), reader.reduce("sum", dy * centered, WIDE)]
 
 
 def _layer_norm(reader: BodyReader, op: LayerNormOp) -> Sequence[Expr]:
@@ -142,7 +188,13 @@ def _layer_norm_grad_params(reader: BodyReader, op: LayerNormGradParamsOp) -> Se
     return [reader.reduce("sum", dy * xhat, dtype), reader.reduce("sum", dy, dtype)]
 
 
+def _argument(op: Any) -> Space:
+    return _over(op.x, (integer(op.axis),))
+
+
 DOMAINS: Mapping[type[Operation], Callable[[Any], Space]] = {
+    ArgMaxOp: _argument,
+    ArgMinOp: _argument,
     BatchNormGradSumsOp: _channel,
     BatchNormOp: _channel,
     LayerNormGradInputOp: _trailing,
@@ -152,13 +204,17 @@ DOMAINS: Mapping[type[Operation], Callable[[Any], Space]] = {
     LogSoftmaxOp: _axis,
     MaxOp: _axes,
     MeanOp: _axes,
+    MinOp: _axes,
     MomentsOp: _channel,
+    ProdOp: _axes,
     SoftmaxGradOp: _axis,
     SoftmaxOp: _axis,
     SumOp: _axes,
 }
 
 RULES: Mapping[type[Operation], Rule] = {
+    ArgMaxOp: _argmax,
+    ArgMinOp: _argmin,
     BatchNormGradSumsOp: _batch_norm_grad_sums,
     BatchNormOp: _batch_norm,
     LayerNormGradInputOp: _layer_norm_grad_input,
@@ -168,7 +224,9 @@ RULES: Mapping[type[Operation], Rule] = {
     LogSoftmaxOp: _log_softmax,
     MaxOp: _max,
     MeanOp: _mean,
+    MinOp: _min,
     MomentsOp: _moments_op,
+    ProdOp: _prod,
     SoftmaxGradOp: _softmax_grad,
     SoftmaxOp: _softmax,
     SumOp: _sum,

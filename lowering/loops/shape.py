@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pock_ir.lowering.loops.arithmetic import COMPARISONS, VECTOR_DTYPES, vectorises
+from pock_ir.lowering.loops.arithmetic import (
+    COMPARISONS,
+    VECTOR_DTYPES,
+    has_wide_form,
+    vectorises,
+)
 from pock_ir.lowering.loops.program import (
     Access,
     Dims,
@@ -142,7 +147,7 @@ def _fits(nest: Nest, lane: int) -> bool:
         store.to.strides[lane] and store.to.dtype.name not in VECTOR_DTYPES for store in nest.stores
     ):
         return False
-    allowed = ("f32", "i32") if lane not in nest.reduced else ("f32",)
+    allowed = ("f64", "f32", "i32") if lane not in nest.reduced else ("f64", "f32")
     if any(each.dtype.name not in allowed for each in nest.reductions):
         return False
     dims: dict[Expr, Dims] = {}
@@ -168,6 +173,25 @@ def _node_fits(nest: Nest, node: Expr, known: dict[Expr, DType | None]) -> bool:
         or node.op in ("arg", "cast", "select", "uniform")
         or vectorises(node.op, meets)
     )
+
+
+def has_wide_text(nest: Nest) -> bool:
+    """Whether everything that the nest computes in f64 has C text."""
+    known: dict[Expr, DType | None] = {}
+    sums = all(each.kind == "sum" for each in nest.reductions if each.dtype.name == "f64")
+    return sums and all(
+        _has_wide_text(nest, node, known)
+        for expression in expressions(nest)
+        for node in nodes(expression)
+    )
+
+
+def _has_wide_text(nest: Nest, node: Expr, known: dict[Expr, DType | None]) -> bool:
+    dtypes = [expression_dtype(nest, each, known) for each in (node, *node.args)]
+    names = {dtype.name for dtype in dtypes if dtype is not None}
+    if "f64" not in names or not node.args:
+        return True
+    return names <= {"f64", "f32"} if node.op == "cast" else has_wide_form(node.op)
 
 
 def shared_dim(nest: Nest, chosen: Plan, parts: int) -> int:

@@ -9,6 +9,7 @@ from xdsl.ir import SSAValue
 from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import (
     AddOp,
+    CastOp,
     CompareOp,
     DivOp,
     ErfOp,
@@ -27,7 +28,7 @@ from pock_ir.dialects.elementwise import (
 )
 from pock_ir.dialects.shape import BroadcastOp, ConstantOp
 from pock_ir.op import PockOp
-from pock_ir.types import Tensor, shape_of, tensor_type
+from pock_ir.types import Tensor, dtype_of, shape_of, tensor_type
 
 
 def splat(emit: Emitter, value: float, type: Tensor) -> SSAValue:
@@ -116,6 +117,12 @@ class Term:
 
     def power(self, exponent: float) -> Term:
         return self.apply(PowerOp, exponent=exponent)
+
+    def to(self, dtype: str) -> Term:
+        """This term as elements of `dtype`."""
+        if dtype_of(self.value).name == dtype:
+            return self
+        return Term(self.emit, self.emit(CastOp, self.value, to=dtype))
 
     def spread(self, like: SSAValue, axis: int) -> Term:
         """This rank-1 term, repeated over all axes of `like` but `axis`."""

@@ -225,7 +225,7 @@ def _store(out: LoopsWriter, op: memref.StoreOp) -> None:
     out.line(f"{out.name(op.memref)}[{_element(out, op.memref, op.indices)}] = {text};")
 
 
-_MEMORY_SUFFIX = {"f32": "", "i32": "i", "i1": "_mask"}
+_MEMORY_SUFFIX = {"f64": "w", "f32": "", "i32": "i", "i1": "_mask"}
 
 
 def _address(out: LoopsWriter, buffer: SSAValue, indices: Sequence[SSAValue]) -> str:
@@ -251,7 +251,7 @@ def _create_mask(out: LoopsWriter, op: vector.CreateMaskOp) -> None:
     out.inline(op.mask_vector, f"(pock_lane() < {count})")
 
 
-_ZEROS = ("pock_splat(0.0f)", "pock_splati(0)", "pock_splat_mask(0)")
+_ZEROS = ("pock_splatw(0.0)", "pock_splat(0.0f)", "pock_splati(0)", "pock_splat_mask(0)")
 
 
 def _masked_load(out: LoopsWriter, op: vector.MaskedLoadOp) -> None:
@@ -278,9 +278,20 @@ def _broadcast(out: LoopsWriter, op: vector.BroadcastOp) -> None:
     write(op.vector, f"{SPLATS[dtype.name]}({out.name(op.source)})")
 
 
+_REDUCTIONS = {
+    ("add", "f64"): "pock_wsum",
+    ("add", "f32"): "pock_vsum",
+    ("maximumf", "f32"): "pock_vmaximum",
+    ("mul", "f32"): "pock_vproduct",
+}
+
+
 def _across(out: LoopsWriter, op: vector.ReductionOp) -> None:
-    names = {"add": "pock_vsum", "maximumf": "pock_vmaximum"}
-    out.define(op.dest, f"{names[op.kind.data.value]}({out.name(op.vector)})")
+    dtype, _ = shape_in_c(op.vector.type)
+    function = _REDUCTIONS.get((op.kind.data.value, dtype.name))
+    if function is None:
+        raise PockError(f"{op.name} of {dtype.name} has no C text")
+    out.define(op.dest, f"{function}({out.name(op.vector)})")
 
 
 def _for(out: LoopsWriter, op: scf.ForOp) -> None:
@@ -342,6 +353,7 @@ RULES: Mapping[type[Operation], Rule] = {
     arith.CmpiOp: _compare(_INTEGER_PREDICATES),
     arith.ConstantOp: _constant,
     arith.DivUIOp: _named("div"),
+    arith.ExtFOp: _convert,
     arith.ExtSIOp: _convert,
     arith.FPToSIOp: _convert,
     arith.IndexCastOp: _index_cast,
@@ -349,6 +361,7 @@ RULES: Mapping[type[Operation], Rule] = {
     arith.OrIOp: _named("or"),
     arith.SIToFPOp: _convert,
     arith.SelectOp: _select,
+    arith.TruncFOp: _convert,
     arith.TruncIOp: _convert,
     arith.XOrIOp: _named("xor"),
     func.CallOp: _call,

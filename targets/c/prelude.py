@@ -9,6 +9,7 @@ from __future__ import annotations
 from pock_ir.target import Target
 from pock_ir.targets.c.math import scalar_math, vector_math
 from pock_ir.targets.c.partial import partial_access
+from pock_ir.targets.c.wide import wide_registers
 
 _INCLUDES = """\
 #include <math.h>
@@ -165,6 +166,7 @@ def _horizontal(lanes: int) -> str:
     turned = [f"__builtin_shufflevector(x, x, {order})" for order in orders]
     sums = "\n".join(f"    x += {text};" for text in turned)
     maxima = "\n".join(f"    x = pock_vmax(x, {text});" for text in turned)
+    products = "\n".join(f"    x *= {text};" for text in turned)
     return f"""\
 /* the sum of all lanes, halves first */
 static inline float pock_vsum(pock_vf x)
@@ -177,6 +179,13 @@ static inline float pock_vsum(pock_vf x)
 static inline float pock_vmaximum(pock_vf x)
 {{
 {maxima}
+    return x[0];
+}}
+
+/* the product of all lanes, halves first */
+static inline float pock_vproduct(pock_vf x)
+{{
+{products}
     return x[0];
 }}
 """
@@ -201,12 +210,13 @@ def prelude(target: Target) -> str:
     (floats), pock_vi (int32_t, and masks of 0 and -1), pock_vu and the functions pock_load,
     pock_store, pock_loadi, pock_storei, pock_load_mask, pock_store_mask, pock_splat,
     pock_splati, pock_splat_mask, pock_lane, pock_load_part, pock_store_part, pock_vselect,
-    pock_vselecti, pock_vsqrt, pock_vsum, pock_vmaximum and pock_vexp, pock_vmax, ... for each
-    scalar function.
+    pock_vselecti, pock_vsqrt, pock_vsum, pock_vmaximum, pock_vexp, pock_vmax, ... for each scalar
+    function, and the type pock_vw (doubles) with its functions (see `wide`).
     """
     lanes = target.vector.lanes(4)
     parts = [_SCALAR, scalar_math()]
     if lanes > 1:
-        parts += [_sized(_VECTOR, lanes), partial_access(lanes), vector_math()]
+        parts += [_sized(_VECTOR, lanes), wide_registers(lanes), partial_access(lanes)]
+        parts.append(vector_math())
         parts.append(_horizontal(lanes))
     return _INCLUDES + "\n" + "\n".join(parts).replace("static inline ", "POCK_INLINE ")

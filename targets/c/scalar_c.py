@@ -27,8 +27,11 @@ _SHARED = {op: f"{{0}} {sign} {{1}}" for op, sign in _INFIX.items()} | {
     "and": "{0} & {1}",
     "or": "{0} | {1}",
 }
-_FUNCTIONS = ("exp", "log", "tanh", "erf", "max", "min", "abs")
-_CALLS = {"max": "({0}, {1})", "min": "({0}, {1})"}
+_FUNCTIONS = (
+    *("exp", "log", "tanh", "erf", "max", "min", "abs", "floor", "round"),
+    *("expm1", "log1p", "erfc", "sin", "cos", "pow"),
+)
+_CALLS = {name: "({0}, {1})" for name in ("max", "min", "pow")}
 
 
 def _calls(prefix: str) -> dict[str, str]:
@@ -44,6 +47,12 @@ TEXT: Mapping[str, Mapping[str, str]] = {
         "sqrt": "sqrtf({0})",
         "select": "{2} ? {0} : {1}",
     },
+    "wide": {
+        **{op: _SHARED[op] for op in ("add", "sub", "mul", "neg")},
+        "div": "{0} / {1}",
+        "sqrt": "sqrt({0})",
+        "select": "{2} ? {0} : {1}",
+    },
     "integer": {
         **_SHARED,
         # unsigned arithmetic wraps, signed overflow is undefined
@@ -55,6 +64,9 @@ TEXT: Mapping[str, Mapping[str, str]] = {
         "div": "{T}pock_floordiv({0}, {1})",
         "max": "{0} >= {1} ? {0} : {1}",
         "min": "{0} <= {1} ? {0} : {1}",
+        "and": "{T}({0} & {1})",
+        "or": "{T}({0} | {1})",
+        "xor": "{T}({0} ^ {1})",
         "select": "{2} ? {0} : {1}",
     },
     "condition": {
@@ -73,6 +85,15 @@ TEXT: Mapping[str, Mapping[str, str]] = {
         "sqrt": "pock_vsqrt({0})",
         "select": "pock_vselect({2}, {0}, {1})",
     },
+    "vector wide": {
+        "add": "pock_wadd({0}, {1})",
+        "sub": "pock_wsub({0}, {1})",
+        "mul": "pock_wmul({0}, {1})",
+        "div": "pock_wdiv({0}, {1})",
+        "neg": "pock_wsub(pock_splatw(-0.0), {0})",
+        "sqrt": "pock_wsqrt({0})",
+        "select": "pock_wselect({2}, {0}, {1})",
+    },
     "vector integer": {
         **_SHARED,
         "add": "(pock_vi)((pock_vu){0} + (pock_vu){1})",
@@ -81,6 +102,7 @@ TEXT: Mapping[str, Mapping[str, str]] = {
         "neg": "(pock_vi)-(pock_vu){0}",
         "max": "pock_vselecti({0} >= {1}, {0}, {1})",
         "min": "pock_vselecti({0} <= {1}, {0}, {1})",
+        "xor": "{0} ^ {1}",
         "select": "pock_vselecti({2}, {0}, {1})",
     },
     "vector condition": {
@@ -94,13 +116,25 @@ TEXT: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-VECTOR_TYPES: Mapping[str, str] = {"f32": "pock_vf", "i32": "pock_vi", "i1": "pock_vi"}
+VECTOR_TYPES: Mapping[str, str] = {
+    "f64": "pock_vw",
+    "f32": "pock_vf",
+    "i32": "pock_vi",
+    "i1": "pock_vi",
+}
 """The register type of each dtype that vector code carries; i1 is a mask of 0 and -1."""
 
-SPLATS: Mapping[str, str] = {"f32": "pock_splat", "i32": "pock_splati", "i1": "pock_splat_mask"}
+SPLATS: Mapping[str, str] = {
+    "f64": "pock_splatw",
+    "f32": "pock_splat",
+    "i32": "pock_splati",
+    "i1": "pock_splat_mask",
+}
 """The function that fills a register with one value of the dtype."""
 
 _CASTS: Mapping[tuple[str, str], str] = {
+    ("f32", "f64"): "pock_widen({0})",
+    ("f64", "f32"): "pock_narrow({0})",
     ("f32", "i32"): "__builtin_convertvector({0}, pock_vi)",
     ("i32", "f32"): "__builtin_convertvector({0}, pock_vf)",
     ("f32", "i1"): "{0} != 0.0f",
@@ -112,10 +146,11 @@ _CASTS: Mapping[tuple[str, str], str] = {
 
 def kind_of(dtype: DType, lanes: int) -> str:
     """The key of `TEXT` for operands of `dtype`. Raises PockError for a dtype without C text."""
-    if dtype.name in ("f16", "bf16", "f64") or (lanes > 1 and dtype.name not in VECTOR_TYPES):
+    if dtype.name in ("f16", "bf16") or (lanes > 1 and dtype.name not in VECTOR_TYPES):
         what = "vector" if lanes > 1 else "scalar"
         raise PockError(f"{dtype.name} has no {what} arithmetic on C targets")
-    kind = "float" if dtype.is_float else "condition" if dtype.name == "i1" else "integer"
+    kinds = {"f32": "float", "f64": "wide", "i1": "condition"}
+    kind = kinds.get(dtype.name, "integer")
     return f"vector {kind}" if lanes > 1 else kind
 
 
@@ -128,19 +163,32 @@ def value_type(dtype: DType, lanes: int) -> str:
 
 def literal(value: float, dtype: DType, lanes: int = 1) -> str:
     """The C text of a constant of `dtype`, a register full of it when `lanes` > 1."""
-    text = float_literal(value) if dtype.is_float else integer_literal(int(value), dtype)
+    if dtype.name == "f64":
+        text = wide_literal(value)
+    else:
+        text = float_literal(value) if dtype.is_float else integer_literal(int(value), dtype)
     return f"{SPLATS[dtype.name]}({text})" if lanes > 1 else text
 
 
 def float_literal(value: float) -> str:
     """The shortest text that reads back as the float nearest to `value`."""
-    if isnan(value):
-        return "NAN"
     with np.errstate(over="ignore"):
         single = np.float32(value)
-    if isinf(single):
-        return "INFINITY" if single > 0 else "-INFINITY"
-    return f"{single!s}f"
+    return _special(float(single)) or f"{single!s}f"
+
+
+def wide_literal(value: float) -> str:
+    """The shortest text that reads back as the double `value`."""
+    return _special(value) or repr(float(value))
+
+
+def _special(value: float) -> str:
+    """The text of NaN or an infinity, or none."""
+    if isnan(value):
+        return "NAN"
+    if isinf(value):
+        return "INFINITY" if value > 0 else "-INFINITY"
+    return ""
 
 
 def integer_literal(value: int, dtype: DType) -> str:

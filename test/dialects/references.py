@@ -7,18 +7,23 @@ import torch.nn.functional as F
 
 from pock_ir.dialects import (
     attention,
+    axis_map,
     conv,
+    division,
     elementwise,
     embedding,
+    functions,
     loss,
     matmul,
     norm,
     optimizer,
     pool,
     reduce,
+    scan,
     shape,
     softmax,
 )
+from pock_ir.dialects import gather as gathering
 from pock_ir.op import flag, integer, ints, number, text
 
 TORCH_DTYPES = {
@@ -67,6 +72,16 @@ UNARY = {
     elementwise.LogicalOrOp: torch.logical_or,
     elementwise.LogicalNotOp: torch.logical_not,
     elementwise.SelectOp: torch.where,
+    functions.SinOp: torch.sin,
+    functions.CosOp: torch.cos,
+    functions.Expm1Op: torch.expm1,
+    functions.Log1pOp: torch.log1p,
+    functions.ErfcOp: torch.erfc,
+    functions.FloorOp: torch.floor,
+    functions.CeilOp: torch.ceil,
+    functions.TruncOp: torch.trunc,
+    functions.RoundOp: torch.round,
+    functions.PowOp: torch.pow,
 }
 
 
@@ -84,6 +99,29 @@ def power(op, x):
 
 def compare(op, lhs, rhs):
     return getattr(torch, text(op.predicate))(lhs, rhs)
+
+
+def sign(op, x):
+    return torch.where(torch.isnan(x), x, torch.sign(x))
+
+
+def integer_div(op, lhs, rhs):
+    # PyTorch divides by 0 for an error, and overflows as the machine does.
+    divisor = torch.where(rhs == 0, 1, rhs)
+    quotient = torch.div(lhs.long(), divisor.long(), rounding_mode=text(op.rounding)).to(lhs.dtype)
+    return torch.where(rhs == 0, -1, quotient)
+
+
+def remainder(op, lhs, rhs):
+    function = torch.remainder if text(op.rounding) == "floor" else torch.fmod
+    if lhs.dtype.is_floating_point:
+        return function(lhs, rhs)
+    rest = function(lhs.long(), torch.where(rhs == 0, 1, rhs).long())
+    return torch.where(rhs == 0, lhs, rest.to(lhs.dtype))
+
+
+def bitwise(op, lhs, rhs):
+    return getattr(torch, f"bitwise_{text(op.operation)}")(lhs, rhs)
 
 
 def cast(op, x):
@@ -107,6 +145,108 @@ def take(op, x):
 def pad(op, x):
     pairs = list(zip(ints(op.low), ints(op.high), strict=True))
     return F.pad(x, [size for pair in reversed(pairs) for size in pair], value=number(op.value))
+
+
+def products(x, axes):
+    for axis in reversed(axes):
+        x = torch.prod(x, axis, dtype=x.dtype)
+    return x
+
+
+def extreme_index(function):
+    def reference(op, x):
+        return function(x, integer(op.axis)).to(TORCH_DTYPES[text(op.index)])
+
+    return reference
+
+
+def border_pad(op, x):
+    modes = {"edge": "replicate", "symmetric": "symmetric"}
+    mode, axis = text(op.mode), integer(op.axis)
+    low, high = integer(op.low), integer(op.high)
+    line = x.movedim(axis, -1)
+    if mode == "symmetric":  # PyTorch has no such mode
+        mirrored = torch.cat([line.flip(-1), line, line.flip(-1)], -1)
+        padded = mirrored[..., line.shape[-1] - low : 2 * line.shape[-1] + high]
+    else:
+        flat = line.reshape(1, -1, line.shape[-1])
+        padded = F.pad(flat, (low, high), mode=modes.get(mode, mode))
+    return padded.reshape(*line.shape[:-1], -1).movedim(-1, axis)
+
+
+def border_pad_grad(op, dy):
+    shape = list(dy.shape)
+    shape[integer(op.axis)] -= integer(op.low) + integer(op.high)
+    return backward(lambda x: border_pad(op, x), dy, torch.zeros(shape, dtype=dy.dtype))[0]
+
+
+def resize_to(op, x, size):
+    axis, method, coordinates = integer(op.axis), text(op.method), text(op.coordinates)
+    line = x.movedim(axis, -1)
+    flat = line.reshape(1, -1, line.shape[-1])
+    if method == "nearest":
+        mode = "nearest-exact" if coordinates == "half_pixel" else "nearest"
+        y = F.interpolate(flat, size, mode=mode)
+    elif coordinates == "asymmetric":  # PyTorch has no such mode
+        place = torch.arange(size, dtype=torch.float64) * line.shape[-1] / size
+        place = place.clamp(max=line.shape[-1] - 1)
+        low = place.floor().long()
+        weight = (place - low).to(x.dtype)
+        high = (low + 1).clamp(max=line.shape[-1] - 1)
+        y = flat[..., low] * (1 - weight) + flat[..., high] * weight
+    else:
+        corners = coordinates == "align_corners"
+        y = F.interpolate(flat, size, mode="linear", align_corners=corners)
+    return y.reshape(*line.shape[:-1], size).movedim(-1, axis)
+
+
+def resize_grad(op, dy):
+    shape = list(dy.shape)
+    size, shape[integer(op.axis)] = shape[integer(op.axis)], integer(op.size)
+    x = torch.zeros(shape, dtype=dy.dtype)
+    return backward(lambda x: resize_to(op, x, size), dy, x)[0]
+
+
+def cumsum(op, x):
+    axis = integer(op.axis)
+    x = x.flip(axis) if flag(op.reverse) else x
+    total = torch.cumsum(x, axis, dtype=x.dtype)
+    total = total - x if flag(op.exclusive) else total
+    return total.flip(axis) if flag(op.reverse) else total
+
+
+def inside(op, ids, size):
+    if text(op.out_of_range) == "wrap":
+        return ids.long() % size, torch.ones_like(ids, dtype=torch.bool)
+    counted = (ids >= 0) & (ids < size) if text(op.out_of_range) == "fill" else ids == ids
+    return ids.long().clamp(0, size - 1), counted
+
+
+def gather(op, x, ids):
+    axis = integer(op.axis)
+    places, counted = inside(op, ids, x.shape[axis])
+    taken = x.index_select(axis, places.reshape(-1))
+    taken = taken.reshape(*x.shape[:axis], *ids.shape, *x.shape[axis + 1 :])
+    column = counted.reshape(ids.shape + (1,) * (x.ndim - axis - 1))
+    fill = number(op.fill) if "fill" in op.properties else 0
+    return torch.where(column, taken, torch.tensor(fill).to(x.dtype))
+
+
+def gather_grad(op, ids, dy):
+    x = torch.zeros(op.result.type.get_shape(), dtype=dy.dtype)
+    return backward(lambda x: gather(op, x, ids), dy, x)[0]
+
+
+def take_along_axis(op, x, ids):
+    axis = integer(op.axis)
+    places, counted = inside(op, ids, x.shape[axis])
+    fill = number(op.fill) if "fill" in op.properties else 0
+    return torch.where(counted, torch.gather(x, axis, places), torch.tensor(fill).to(x.dtype))
+
+
+def take_along_axis_grad(op, ids, dy):
+    x = torch.zeros(op.result.type.get_shape(), dtype=dy.dtype)
+    return backward(lambda x: take_along_axis(op, x, ids), dy, x)[0]
 
 
 def reduction(function):
@@ -221,12 +361,14 @@ def moments(op, x):
     return mean, variance
 
 
-def batch_norm_grad_sums(op, dy, x, mean, rstd):
+def batch_norm_grad_sums(op, dy, x, mean):
+    dy, x, mean = (each.double() for each in (dy, x, mean))
+
     def spread(channel):
         return channel.reshape([-1 if i == integer(op.axis) else 1 for i in range(x.ndim)])
 
     def affine(gamma, beta):
-        return (x - spread(mean)) * spread(rstd) * spread(gamma) + spread(beta)
+        return (x - spread(mean)) * spread(gamma) + spread(beta)
 
     dgamma, dbeta = backward(affine, dy, torch.ones_like(mean), torch.zeros_like(mean))
     return dbeta, dgamma
@@ -437,6 +579,20 @@ REFERENCES = {
     elementwise.PowerOp: power,
     elementwise.CompareOp: compare,
     elementwise.CastOp: cast,
+    axis_map.ReverseOp: lambda op, x: x.flip(integer(op.axis)),
+    axis_map.BorderPadOp: border_pad,
+    axis_map.BorderPadGradOp: border_pad_grad,
+    axis_map.ResizeOp: lambda op, x: resize_to(op, x, integer(op.size)),
+    axis_map.ResizeGradOp: resize_grad,
+    scan.CumSumOp: cumsum,
+    gathering.GatherOp: gather,
+    gathering.GatherGradOp: gather_grad,
+    gathering.TakeAlongAxisOp: take_along_axis,
+    gathering.TakeAlongAxisGradOp: take_along_axis_grad,
+    functions.SignOp: sign,
+    division.IntegerDivOp: integer_div,
+    division.RemainderOp: remainder,
+    division.BitwiseOp: bitwise,
     shape.ConstantOp: constant,
     shape.IotaOp: iota,
     shape.BroadcastOp: broadcast,
@@ -448,6 +604,10 @@ REFERENCES = {
     reduce.SumOp: reduction(lambda x, axes: torch.sum(x, axes, dtype=x.dtype)),
     reduce.MeanOp: reduction(torch.mean),
     reduce.MaxOp: reduction(torch.amax),
+    reduce.MinOp: reduction(torch.amin),
+    reduce.ProdOp: reduction(products),
+    reduce.ArgMaxOp: extreme_index(torch.argmax),
+    reduce.ArgMinOp: extreme_index(torch.argmin),
     matmul.MatMulOp: product,
     matmul.LinearOp: linear,
     matmul.LinearGradWeightOp: linear_grad_weight,

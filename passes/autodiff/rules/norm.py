@@ -26,38 +26,56 @@ from pock_ir.passes.autodiff.facet import (
     refuse_second_order,
     values,
 )
-from pock_ir.types import num_elements, shape_of
+from pock_ir.types import dtype_of, num_elements, shape_of
+
+WIDE = "f64"
+"""What is computed per channel from sums over all others, and applied to each element, is f64."""
 
 refuse_second_order(BatchNormGradSumsOp, LayerNormGradInputOp, LayerNormGradParamsOp)
 
 
-def _sums(dy: SSAValue, x: SSAValue, mean: SSAValue, rstd: Term, axis: int) -> tuple[Term, Term]:
-    """Per channel, the sums of dy and of dy (x - mean) rstd."""
-    op = rstd.emit.op(BatchNormGradSumsOp, dy, x, mean, rstd.value, axis=axis)
-    total, projected = op.results
-    return Term(rstd.emit, total), Term(rstd.emit, projected)
+def _inverse_deviation(variance: SSAValue, eps: float, emit: GradientEmitter) -> Term:
+    """rstd = 1 / sqrt(variance + eps) per channel, in f64."""
+    return rsqrt(Term(emit, variance).to(WIDE) + eps)
+
+
+def _sums(
+    dy: SSAValue, x: SSAValue, mean: SSAValue, axis: int, emit: GradientEmitter
+) -> tuple[Term, Term]:
+    """Per channel, the sums of dy and of dy (x - mean), in f64."""
+    total, projected = emit.op(BatchNormGradSumsOp, dy, x, mean, axis=axis).results
+    return Term(emit, total), Term(emit, projected)
 
 
 def _shift_gradient(dy: SSAValue, axis: int, emit: GradientEmitter) -> SSAValue:
-    """Per channel, the sum of dy. It reads no x, so that training a shift alone keeps none."""
+    """Per channel, the sum of dy, added in f64 as by `_sums`.
+
+    It reads no x, so that training a shift alone keeps none.
+    """
     others = [i for i in range(len(shape_of(dy))) if i != axis]
-    return emit(SumOp, dy, axes=others)
+    total = emit(SumOp, Term(emit, dy).to(WIDE).value, axes=others)
+    return Term(emit, total).to(dtype_of(dy).name).value
 
 
 def _normalized_gradient(
     dy: SSAValue, x: SSAValue, scales: tuple[Term, Term, Term], sums: tuple[Term, Term], axis: int
 ) -> Term:
-    """gamma rstd (dy - mean of dy - xhat mean of dy xhat), with xhat = (x - mean) rstd.
+    """gamma rstd (dy - sum dy / n - (x - mean) rstd^2 sum dy (x - mean) / n) = a dy + b x + c.
 
-    The factors of one channel are multiplied before they are spread over x.
+    In f64, rounded once: see `BatchNormGradSumsOp`. The factors a, b and c are one per channel.
     """
     gamma, mean, rstd = scales
     total, projected = sums
     n = num_elements(x) / shape_of(x)[axis]
-    slope = (rstd * projected / n).spread(x, axis)
-    centered = Term(mean.emit, x) - mean.spread(x, axis)
-    inner = Term(mean.emit, dy) - (total / n).spread(x, axis) - centered * slope
-    return inner * (gamma * rstd).spread(x, axis)
+    a = gamma * rstd
+    b = -(a * square(rstd) * projected / n)
+    c = -(a * total / n + b * mean)
+    factors = (each.spread(x, axis) for each in (a, b, c))
+    return _affine(Term(mean.emit, dy), Term(mean.emit, x), *factors).to(dtype_of(x).name)
+
+
+def _affine(dy: Term, x: Term, a: Term, b: Term, c: Term) -> Term:
+    return dy.to(WIDE) * a + (x.to(WIDE) * b + c)
 
 
 def _moments_gradient(
@@ -85,28 +103,29 @@ def batch_norm_inference(
               dmean = -gamma rstd sum dy;  dvariance = -gamma rstd^2 sum dy xhat / 2
     """
     dy, axis = only_first(op, cotangents), integer(op.axis)
-    gamma, rstd = Term(emit, op.gamma), rsqrt(Term(emit, op.variance) + number(op.eps))
     dx = dbeta = None
     if needed[0]:
-        dx = Term(emit, dy) * (gamma * rstd).spread(op.x, axis)
+        rstd = rsqrt(Term(emit, op.variance) + number(op.eps))
+        dx = Term(emit, dy) * (Term(emit, op.gamma) * rstd).spread(op.x, axis)
     if needed[2]:
         dbeta = Term(emit, _shift_gradient(dy, axis, emit))
-    others = _statistics_gradients(op, dy, rstd, (needed[1], *needed[3:]))
+    others = _statistics_gradients(op, dy, (needed[1], *needed[3:]), emit)
     return values(dx, others[0], dbeta, *others[1:])
 
 
 def _statistics_gradients(
-    op: BatchNormInferenceOp, dy: SSAValue, rstd: Term, needed: Sequence[bool]
+    op: BatchNormInferenceOp, dy: SSAValue, needed: Sequence[bool], emit: GradientEmitter
 ) -> Sequence[Term | None]:
     """The gradients to gamma, mean and variance, as far as needed."""
     if not any(needed):
         return [None] * 3
-    total, projected = _sums(dy, op.x, op.mean, rstd, integer(op.axis))
-    gamma = Term(rstd.emit, op.gamma)
+    rstd = _inverse_deviation(op.variance, number(op.eps), emit)
+    total, projected = _sums(dy, op.x, op.mean, integer(op.axis), emit)
+    gamma, dtype = Term(emit, op.gamma).to(WIDE), dtype_of(op.x).name
     return [
-        projected if needed[0] else None,
-        -(gamma * rstd * total) if needed[1] else None,
-        gamma * square(rstd) * projected * -0.5 if needed[2] else None,
+        (projected * rstd).to(dtype) if needed[0] else None,
+        (-(gamma * rstd * total)).to(dtype) if needed[1] else None,
+        (gamma * rstd * square(rstd) * projected * -0.5).to(dtype) if needed[2] else None,
     ]
 
 
@@ -130,13 +149,14 @@ def batch_norm(
         return values(dx, None, None)
     if not needed[0] and not needed[1]:
         return [None, None, _shift_gradient(dy, axis, emit)]
-    rstd = rsqrt(Term(emit, variance) + number(op.eps))
-    sums = total, projected = _sums(dy, x, mean, rstd, axis)
+    rstd, dtype = _inverse_deviation(variance, number(op.eps), emit), dtype_of(x).name
+    sums = total, projected = _sums(dy, x, mean, axis, emit)
     if needed[0]:
-        scales = (Term(emit, gamma), Term(emit, mean), rstd)
+        scales = (Term(emit, gamma).to(WIDE), Term(emit, mean).to(WIDE), rstd)
         through = _normalized_gradient(dy, x, scales, sums, axis)
         dx = through if dx is None else through + dx
-    return values(dx, projected if needed[1] else None, total if needed[2] else None)
+    dgamma = (projected * rstd).to(dtype) if needed[1] else None
+    return values(dx, dgamma, total.to(dtype) if needed[2] else None)
 
 
 @VJP.register(LayerNormOp)

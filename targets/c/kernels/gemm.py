@@ -26,7 +26,7 @@ from pock_ir.targets.c.kernels.gemm_pack import (
     size_of,
     start_of,
 )
-from pock_ir.targets.c.kernels.gemm_plan import Plan, Problem
+from pock_ir.targets.c.kernels.gemm_plan import Plan, Problem, ways
 from pock_ir.targets.c.kernels.vector import Vector, aligned, c_function, indent
 
 
@@ -171,6 +171,7 @@ class Gemm:
             b_step=vectors * plan.lanes if plan.pack_b else self.problem.b.row,
             padded=plan.pack_b,
             blocked=self.blocked,
+            ways=ways(rows, vectors),
         )
 
     def panels(self) -> list[tuple[int, int]]:

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from pock_ir.targets.c.kernels.vector import Vector, c_function, indent
 
+_WAYS = "cdef"
+"""The first letter of the names of each way's sums."""
+
 
 class Epilogue(Protocol):
     """What happens to a finished element of the product, as C text.
@@ -51,7 +54,7 @@ class Tile:
 
     Strides are in floats: A advances `a_row` per row and `a_step` per k, B `b_step` per k.
     blocked: K comes in several blocks, so `first` and `last` say which one this is.
-    padded: B may be read beyond the tail.
+    padded: B may be read beyond the tail. ways: sums per element, each of every ways-th product.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Tile:
     b_step: int
     padded: bool
     blocked: bool
+    ways: int
 
     def signature(self, epilogue: Epilogue) -> str:
         flags = ["int first", "int last"] if self.blocked else []
@@ -88,24 +92,49 @@ class Tile:
         return self.tail if v == self.vectors - 1 else 0
 
     def _accumulators(self, vector: Vector) -> list[str]:
+        names = (_WAYS[way] + str(i) for way in range(self.ways) for i in range(self.rows))
         return [
             f"{vector.type} "
-            + ", ".join(f"c{i}_{v} = {vector.zero}" for v in range(self.vectors))
+            + ", ".join(f"{name}_{v} = {vector.zero}" for v in range(self.vectors))
             + ";"
-            for i in range(self.rows)
+            for name in names
         ]
 
     def _loop(self, vector: Vector) -> list[str]:
-        lines = ["for (size_t k = 0; k < count; k++) {"]
+        """All products: `ways` steps of k at once, then the rest, then one sum per element."""
+        if self.ways == 1:
+            return ["for (size_t k = 0; k < count; k++) {", *indent(self._step(0, vector)), "}"]
+        steps = [["{", *indent(self._step(way, vector)), "}"] for way in range(self.ways)]
+        whole = [line for step in steps for line in step]
+        lines = ["size_t k = 0;", f"for (; k + {self.ways} <= count; k += {self.ways}) {{"]
+        lines += [*indent(whole), "}", "for (; k < count; k++) {"]
+        lines += [*indent(self._step(0, vector)), "}"]
+        return [*lines, *self._combined()]
+
+    def _step(self, way: int, vector: Vector) -> list[str]:
+        """The products of one k."""
+        lines: list[str] = []
         for v in range(self.vectors):
             count = 0 if self.padded else self._valid(v)
             pointer = f"b + {v * vector.lanes}" if v else "b"
-            lines.append(f"    const {vector.type} b{v} = {vector.load_part(pointer, count)};")
+            lines.append(f"const {vector.type} b{v} = {vector.load_part(pointer, count)};")
         for i in range(self.rows):
-            lines.append(f"    const float s{i} = a[{i * self.a_row}];")
-            sums = [f"c{i}_{v} += s{i} * b{v};" for v in range(self.vectors)]
-            lines.append("    " + " ".join(sums))
-        lines += [f"    a += {self.a_step};", f"    b += {self.b_step};", "}"]
+            lines.append(f"const float s{i} = a[{i * self.a_row}];")
+            sums = [f"{_WAYS[way]}{i}_{v} += s{i} * b{v};" for v in range(self.vectors)]
+            lines.append(" ".join(sums))
+        return [*lines, f"a += {self.a_step};", f"b += {self.b_step};"]
+
+    def _combined(self) -> list[str]:
+        """The sums of all ways, added in pairs."""
+        lines: list[str] = []
+        half = self.ways
+        while half > 1:
+            half //= 2
+            lines += [
+                f"{_WAYS[way]}{i}_{v} += {_WAYS[way + half]}{i}_{v};"
+                for way in range(half)
+                for i, v in self._cells()
+            ]
         return lines
 
     def _at(self, i: int, v: int, vector: Vector) -> tuple[str, str]:

@@ -106,14 +106,27 @@ def tiles(registers: int) -> Iterator[tuple[int, int]]:
             yield min(rows, 16), vectors
 
 
+FMA_LATENCY = 4
+"""Cycles until the sum of an FMA can be added to; two FMA start in each."""
+
+
+def ways(rows: int, vectors: int) -> int:
+    """How many sums a small tile keeps for each of its elements, so that no FMA waits for another.
+
+    They also make long sums more accurate: each has a part of the products.
+    """
+    return max(1, min(FMA_LATENCY, 2 * FMA_LATENCY // (rows * vectors)))
+
+
 def tile_cycles(rows: int, vectors: int, k: int) -> float:
-    """Cycles of one tile: two FMA and two loads per cycle, FMA latency 4, and a fixed start.
+    """Cycles of one tile: two FMA and two loads per cycle, the FMA's latency, and a fixed start.
 
     A load costs a little even beside FMAs, as some miss the first-level cache; the last term is
     the store of the tile.
     """
     loads = rows + vectors
-    step = max(rows * vectors / 2, loads / 2, 4) + 0.03 * loads
+    latency = FMA_LATENCY / ways(rows, vectors)
+    step = max(rows * vectors / 2, loads / 2, latency) + 0.03 * loads
     return step * k + 16 + 1.5 * rows * vectors
 
 

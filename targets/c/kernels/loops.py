@@ -26,20 +26,36 @@ from pock_ir.lowering.loops.program import (
     dims_of,
     nodes,
 )
-from pock_ir.lowering.loops.shape import expressions, plan
+from pock_ir.lowering.loops.shape import expressions, has_wide_text, plan
 from pock_ir.scalar import Expr
 from pock_ir.target import Kernel, Target
 from pock_ir.targets.c.emit_loops import loops_to_c
 from pock_ir.types import dtype_of, num_bytes, num_elements
 
-CARRIED = frozenset(("f32", "i1", "i8", "i16", "i32", "i64"))
-"""The element types that the C targets compute with."""
+CARRIED = frozenset(("f64", "f32", "i1", "i8", "i16", "i32", "i64"))
+"""The element types that the C targets compute with; f64 as far as `has_wide_text` says."""
 
 WORTH_SHARING = 20e-6
 """Seconds of work below which a second thread costs more than it saves."""
 
 # Vector instructions per element, measured on x86-64-v4; everything else takes one.
-WEIGHTS = {"div": 6, "sqrt": 6, "exp": 16, "log": 18, "tanh": 30, "erf": 36, "uniform": 90}
+WEIGHTS = {
+    "div": 6,
+    "sqrt": 6,
+    "exp": 16,
+    "log": 18,
+    "tanh": 30,
+    "erf": 36,
+    "uniform": 90,
+    "expm1": 20,
+    "log1p": 26,
+    "erfc": 50,
+    "sin": 45,
+    "cos": 45,
+    "floor": 5,
+    "round": 4,
+    "pow": 600,  # one lane after the other
+}
 
 
 NEAR, NEARER = 3.0, 6.0
@@ -90,7 +106,8 @@ class LoopKernel(Kernel):
             program = self.read(call)
         except Unsupported:
             return None
-        return program if _keeps_updates(call, program) else None
+        fits = all(map(has_wide_text, program.nests)) and _keeps_updates(call, program)
+        return program if fits else None
 
     def matches(self, call: Operation, target: Target) -> bool:
         return self.program(call) is not None

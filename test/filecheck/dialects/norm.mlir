@@ -21,12 +21,12 @@ builtin.module attributes {pock.level = "train"} {
     %r0, %r1 = nn.moments %a {axis = 1 : i64} : (tensor<4x3xf32>) -> (tensor<3xf32>, tensor<3xf32>)
     func.return %r0, %r1 : tensor<3xf32>, tensor<3xf32>
   }
-  // CHECK: train.batch_norm_grad_sums %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {axis = 1 : i64} : (tensor<4x3xf32>, tensor<4x3xf32>, tensor<3xf32>, tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>)
-  func.func @batch_norm_grad_sums(%a: tensor<4x3xf32>, %b: tensor<4x3xf32>, %c: tensor<3xf32>, %d: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>) {
-    %r0, %r1 = train.batch_norm_grad_sums %a, %b, %c, %d
+  // CHECK: train.batch_norm_grad_sums %{{.*}}, %{{.*}}, %{{.*}} {axis = 1 : i64} : (tensor<4x3xf32>, tensor<4x3xf32>, tensor<3xf32>) -> (tensor<3xf64>, tensor<3xf64>)
+  func.func @batch_norm_grad_sums(%a: tensor<4x3xf32>, %b: tensor<4x3xf32>, %c: tensor<3xf32>) -> (tensor<3xf64>, tensor<3xf64>) {
+    %r0, %r1 = train.batch_norm_grad_sums %a, %b, %c
       {axis = 1 : i64}
-      : (tensor<4x3xf32>, tensor<4x3xf32>, tensor<3xf32>, tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>)
-    func.return %r0, %r1 : tensor<3xf32>, tensor<3xf32>
+      : (tensor<4x3xf32>, tensor<4x3xf32>, tensor<3xf32>) -> (tensor<3xf64>, tensor<3xf64>)
+    func.return %r0, %r1 : tensor<3xf64>, tensor<3xf64>
   }
   // CHECK: nn.layer_norm %{{.*}}, %{{.*}}, %{{.*}} {axis = 2 : i64, eps = 1.000000e-05 : f64} : (tensor<2x3x17xf32>, tensor<17xf32>, tensor<17xf32>) -> (tensor<2x3x17xf32>, tensor<2x3xf32>, tensor<2x3xf32>)
   func.func @layer_norm(%a: tensor<2x3x17xf32>, %b: tensor<17xf32>, %c: tensor<17xf32>) -> (tensor<2x3x17xf32>, tensor<2x3xf32>, tensor<2x3xf32>) {

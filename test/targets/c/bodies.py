@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xdsl.dialects.builtin import FloatAttr, UnknownLoc, f64
+from xdsl.dialects.builtin import FloatAttr, UnknownLoc
+from xdsl.dialects.builtin import f64 as double
 from xdsl.ir import Block, SSAValue
 from xdsl.rewriter import InsertPoint
 
@@ -16,11 +17,13 @@ from pock_ir.dialects.elementwise import (
     AddOp,
     CastOp,
     CompareOp,
+    DivOp,
     ExpOp,
     GeluOp,
     LogicalAndOp,
     LogicalNotOp,
     MulOp,
+    NegOp,
     ReluOp,
     RsqrtOp,
     SelectOp,
@@ -28,7 +31,7 @@ from pock_ir.dialects.elementwise import (
     SubOp,
 )
 from pock_ir.dialects.kern import CallOp, YieldOp
-from pock_ir.dialects.norm import BatchNormOp, LayerNormOp
+from pock_ir.dialects.norm import BatchNormGradSumsOp, BatchNormOp, LayerNormOp
 from pock_ir.dialects.optimizer import SgdOp
 from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
 from pock_ir.dialects.shape import (
@@ -40,7 +43,7 @@ from pock_ir.dialects.shape import (
     TransposeOp,
 )
 from pock_ir.dialects.softmax import SoftmaxOp
-from pock_ir.types import Tensor, tensor
+from pock_ir.types import Tensor, shape_of, tensor
 
 Build = Callable[..., Sequence[SSAValue] | SSAValue]
 
@@ -181,7 +184,7 @@ def long_rows(emit, x):
 
 @body("rows", f32(5, 44), f32(5, 44))
 def scaled_softmax(emit, x, mask):
-    scale = emit(ConstantOp, value=FloatAttr(0.125, f64), type=f32(5, 44))
+    scale = emit(ConstantOp, value=FloatAttr(0.125, double), type=f32(5, 44))
     return emit(SoftmaxOp, emit(AddOp, emit(MulOp, x, scale), mask), axis=1)
 
 
@@ -201,3 +204,36 @@ def batch_norm_relu(emit, x, gamma, beta):
 @body("rows", f32(3, 18, 40))
 def softmax_of_columns(emit, x):
     return emit(SoftmaxOp, emit(ReluOp, x), axis=1)
+
+
+def f64(*shape: int) -> Tensor:
+    return tensor(shape, "f64")
+
+
+def affine_in_f64(emit, x, scale, shift):
+    """As in the gradient of batch norm: the whole chain is f64, its ends are f32."""
+    rows = [emit(BroadcastOp, each, shape=shape_of(x), axes=[1]) for each in (scale, shift)]
+    product = emit(MulOp, emit(CastOp, x, to="f64"), rows[0])
+    return emit(CastOp, emit(AddOp, product, rows[1]), to="f32")
+
+
+for columns in (5, 8, 12, 16, 27, 48):
+    kind = (f32(6, columns), f64(columns), f64(columns))
+    BODIES.append(Body("map", kind, affine_in_f64))
+
+
+@body("map", f32(37), f64(37), f64(37))
+def factors_in_f64(emit, variance, gamma, total):
+    rstd = emit(RsqrtOp, emit(SquareOp, emit(CastOp, variance, to="f64")))
+    return emit(NegOp, emit(DivOp, emit(MulOp, gamma, rstd), total)), emit(SubOp, gamma, total)
+
+
+@body("reduce", f32(3, 4, 21))
+def sum_of_rows_in_f64(emit, x):
+    total = emit(SumOp, emit(CastOp, x, to="f64"), axes=[1, 2])
+    return emit(CastOp, total, to="f32"), total
+
+
+@body("rows", f32(7, 35), f32(7, 35), f32(35))
+def sums_of_columns_in_f64(emit, dy, x, mean):
+    return emit.op(BatchNormGradSumsOp, dy, x, mean, axis=1).results
