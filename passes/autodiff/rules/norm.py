@@ -60,22 +60,19 @@ def _shift_gradient(dy: SSAValue, axis: int, emit: GradientEmitter) -> SSAValue:
 def _normalized_gradient(
     dy: SSAValue, x: SSAValue, scales: tuple[Term, Term, Term], sums: tuple[Term, Term], axis: int
 ) -> Term:
-    """gamma rstd (dy - sum dy / n - (x - mean) rstd^2 sum dy (x - mean) / n) = a dy + b x + c.
+    """gamma rstd (dy - sum dy / n - (x - mean) rstd^2 sum dy (x - mean) / n) = a dy - (b x + c).
 
     In f64, rounded once: see `BatchNormGradSumsOp`. The factors a, b and c are one per channel.
     """
     gamma, mean, rstd = scales
     total, projected = sums
-    n = num_elements(x) / shape_of(x)[axis]
     a = gamma * rstd
-    b = -(a * square(rstd) * projected / n)
-    c = -(a * total / n + b * mean)
-    factors = (each.spread(x, axis) for each in (a, b, c))
-    return _affine(Term(mean.emit, dy), Term(mean.emit, x), *factors).to(dtype_of(x).name)
-
-
-def _affine(dy: Term, x: Term, a: Term, b: Term, c: Term) -> Term:
-    return dy.to(WIDE) * a + (x.to(WIDE) * b + c)
+    share = a * (shape_of(x)[axis] / num_elements(x))
+    b = share * square(rstd) * projected
+    c = share * total - b * mean
+    a, b, c = (each.spread(x, axis) for each in (a, b, c))
+    wide_dy, wide_x = (Term(mean.emit, each).to(WIDE) for each in (dy, x))
+    return (wide_dy * a - (wide_x * b + c)).to(dtype_of(x).name)
 
 
 def _moments_gradient(

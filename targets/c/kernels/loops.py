@@ -100,14 +100,17 @@ class LoopKernel(Kernel):
 
     def program(self, call: Operation) -> LoopProgram | None:
         """The loop program of a call that this kernel can run, else None."""
-        if not isinstance(call, CallOp) or not _is_carried(call):
+        if not isinstance(call, CallOp):
+            return None
+        names = _dtype_names(call)
+        if not names <= CARRIED:
             return None
         try:
             program = self.read(call)
         except Unsupported:
             return None
-        fits = all(map(has_wide_text, program.nests)) and _keeps_updates(call, program)
-        return program if fits else None
+        fits = "f64" not in names or all(map(has_wide_text, program.nests))
+        return program if fits and _keeps_updates(call, program) else None
 
     def matches(self, call: Operation, target: Target) -> bool:
         return self.program(call) is not None
@@ -167,9 +170,10 @@ class LoopKernel(Kernel):
         return function_text(call, symbol, "\n".join([*lines, text]))
 
 
-def _is_carried(call: CallOp) -> bool:
+def _dtype_names(call: CallOp) -> set[str]:
+    """The element types of everything that the body computes with."""
     values = [*call.operands, *(result for op in call.body.block.ops for result in op.results)]
-    return all(dtype_of(value).name in CARRIED for value in values)
+    return {dtype_of(value).name for value in values}
 
 
 def _instructions(program: LoopProgram, original: Nest, target: Target) -> float:
