@@ -17,15 +17,16 @@ from xdsl.dialects.arith import Arith
 from xdsl.dialects.builtin import Builtin
 from xdsl.dialects.cf import Cf
 from xdsl.dialects.func import Func
-from xdsl.dialects.math import Math
 from xdsl.dialects.memref import MemRef
 from xdsl.dialects.scf import Scf
 from xdsl.dialects.vector import Vector
 from xdsl.ir import Attribute, Dialect, Operation
 
+from pock_ir.upstream import MATH
+
 Class = TypeVar("Class", bound=Attribute | Operation)
 
-UPSTREAM = (Builtin, Func, Arith, Math, Scf, MemRef, Vector, Cf)
+UPSTREAM = (Builtin, Func, Arith, MATH, Scf, MemRef, Vector, Cf)
 """The dialects of xDSL that pock's IR uses."""
 
 

@@ -23,7 +23,10 @@ from pock_ir.scalar import Expr, arg
 from pock_ir.types import DTYPES, Array, dtype_named, dtype_of, num_elements, shape_of, tensor
 
 ARITHMETIC = frozenset(
-    ("add", "sub", "mul", "div", "neg", "abs", "max", "min", "exp", "log", "sqrt", "tanh", "erf")
+    (
+        *("add", "sub", "mul", "div", "neg", "abs", "max", "min", "exp", "log", "sqrt", "tanh"),
+        *("erf", "erfc", "expm1", "log1p", "sin", "cos", "floor", "round", "pow"),
+    )
 )
 """The scalar operations that count as one floating-point operation each."""
 

@@ -168,7 +168,8 @@ class AdamOp(UpdateOp):
     latter two from train.adam_correction -> w' like w, m' and v' like g.
     decoupled: w <- w (1 - rate weight_decay), else g <- g + weight_decay w;
     m' = m + (1 - beta1)(g - m); v' = beta2 v + (1 - beta2) g g;
-    w' = w - (rate / correction1) m' / (sqrt(v') / correction2 + eps).
+    w' = w - (rate / correction1) m' / (sqrt(v') / correction2 + eps), or with
+    eps_before_correction w' = w - (rate correction2 / correction1) m' / (sqrt(v') + eps).
     """
 
     name = "train.adam"
@@ -183,6 +184,7 @@ class AdamOp(UpdateOp):
     beta2 = number_property()
     eps = number_property()
     decoupled = flag_property()
+    eps_before_correction = flag_property()
     new_w = result_def(TensorType)
     new_m = result_def(TensorType)
     new_v = result_def(TensorType)
@@ -207,6 +209,8 @@ class AdamOp(UpdateOp):
         beta1, beta2 = number(self.beta1), number(self.beta2)
         m = _lerp(m, g, 1 - beta1)
         v = beta2 * v + (1 - beta2) * g * g
+        if flag(self.eps_before_correction):
+            rate, correction2 = rate * correction2, np.ones_like(correction2)
         denominator = np.sqrt(v) / correction2 + number(self.eps)
         return self.merged(whole, w - rate / correction1 * m / denominator), m, v
 
@@ -220,6 +224,44 @@ def _lerp(start: Array, end: Array, weight: float) -> Array:
     if weight < 0.5:
         return start + weight * (end - start)
     return end - (end - start) * (1 - weight)
+
+
+@irdl_op_definition
+class LionOp(UpdateOp):
+    """The sign of an interpolated momentum, with decoupled weight decay.
+
+    w, g, m and slice as in the module's text; rate: f32 [] -> w' like w, m' like g.
+    w' = w - rate (sign(m + (1 - beta1)(g - m)) + weight_decay w), sign 0 = 0;
+    m' = m + (1 - beta2)(g - m). Source: Chen et al., arXiv 2302.06675.
+    """
+
+    name = "train.lion"
+    w = operand_def(TensorType)
+    g = operand_def(TensorType)
+    m = operand_def(TensorType)
+    rate = operand_def(TensorType)
+    beta1 = number_property()
+    beta2 = number_property()
+    new_w = result_def(TensorType)
+    new_m = result_def(TensorType)
+
+    def infer(self) -> Sequence[Attribute]:
+        self.checked_update(self.rate, m=self.m)
+        between(self.beta1, 0.0, 1.0, "beta1", open_end=True)
+        between(self.beta2, 0.0, 1.0, "beta2", open_end=True)
+        return [self.w.type, self.g.type]
+
+    def evaluate(self, *args: Array) -> Sequence[Array]:
+        whole, g, m = (widened(array) for array in args[:3])
+        rate = args[3].astype(g.dtype)
+        w = self.part(whole, g)
+        step = np.sign(_lerp(m, g, 1 - number(self.beta1)))
+        m = _lerp(m, g, 1 - number(self.beta2))
+        return self.merged(whole, w - rate * self.decayed(w, step)), m
+
+    def flops(self) -> int:
+        """8 per updated element, 2 more with weight decay."""
+        return num_elements(self.g) * (8 + 2 * (number(self.weight_decay) != 0))
 
 
 @irdl_op_definition

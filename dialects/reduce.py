@@ -11,11 +11,11 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, operand_def, result_def
 
-from pock_ir.dialects.checks import axes_of, operand_type
-from pock_ir.dialects.fields import integers_property
+from pock_ir.dialects.checks import axes_of, axis_of, one_of, operand_type
+from pock_ir.dialects.fields import integer_property, integers_property, text_property
 from pock_ir.dialects.wide import widened
-from pock_ir.op import PockOp, ints, require
-from pock_ir.types import Array, dtype_of, num_elements, shape_of, tensor
+from pock_ir.op import PockOp, integer, ints, require, text
+from pock_ir.types import Array, dtype_named, dtype_of, num_elements, shape_of, tensor
 
 
 class ReduceOp(PockOp):
@@ -74,21 +74,108 @@ class MeanOp(ReduceOp):
         return np.mean(x, axis=ints(self.axes), dtype=x.dtype)
 
 
-@irdl_op_definition
-class MaxOp(ReduceOp):
-    """The largest element over `axes`, NaN if one of them is NaN. Floats or integers.
+class ExtremumOp(ReduceOp):
+    """A reduction that needs at least one element to compare."""
 
-    Refused if there is nothing to compare.
-    """
-
-    name = "nn.max"
+    WORD: ClassVar[str] = "maximum"
 
     def infer(self) -> Sequence[Attribute]:
         types = super().infer()
         shape = shape_of(self.x)
         count = prod(shape[axis] for axis in ints(self.axes))
-        require(count > 0, "there is nothing to take the maximum of")
+        require(count > 0, f"there is nothing to take the {self.WORD} of")
         return types
+
+
+@irdl_op_definition
+class MaxOp(ExtremumOp):
+    """The largest element over `axes`, NaN if one of them is NaN. Floats or integers.
+
+    Equal largest elements share the gradient. Refused if there is nothing to compare.
+    """
+
+    name = "nn.max"
 
     def evaluate(self, *args: Array) -> Array:
         return np.max(args[0], axis=ints(self.axes))
+
+
+@irdl_op_definition
+class MinOp(ExtremumOp):
+    """The smallest element over `axes`, NaN if one of them is NaN. Floats or integers.
+
+    Equal smallest elements share the gradient. Refused if there is nothing to compare.
+    """
+
+    name = "nn.min"
+    WORD: ClassVar[str] = "minimum"
+
+    def evaluate(self, *args: Array) -> Array:
+        return np.min(args[0], axis=ints(self.axes))
+
+
+@irdl_op_definition
+class ProdOp(ReduceOp):
+    """The product over `axes`, 1 where there is nothing to multiply. Integers wrap."""
+
+    name = "nn.prod"
+
+    def evaluate(self, *args: Array) -> Array:
+        x = widened(args[0])
+        return np.prod(x, axis=ints(self.axes), dtype=x.dtype)
+
+
+class ArgExtremumOp(PockOp):
+    """The index along `axis` of an extreme element of x, as `index` elements (i32 or i64).
+
+    x: floats or integers -> like x without `axis`. The first of equal elements; the first NaN if
+    there is one. Refused if there is nothing to compare.
+    """
+
+    x = operand_def(TensorType)
+    axis = integer_property()
+    index = text_property()
+    result = result_def(TensorType)
+
+    def infer(self) -> Sequence[Attribute]:
+        shape = shape_of(operand_type(self.x, "x", "number"))
+        axis = axis_of(self.axis, len(shape))
+        require(shape[axis] > 0, "there is nothing to compare")
+        dtype = dtype_named(one_of(self.index, ("i32", "i64"), "index"))
+        return [tensor([*shape[:axis], *shape[axis + 1 :]], dtype.type)]
+
+    def indices(self, found: Array) -> Array:
+        """numpy's result in the element type of ours."""
+        return np.asarray(found).astype(dtype_named(text(self.index)).numpy)
+
+    def flops(self) -> int:
+        """One comparison per element of x."""
+        return num_elements(self.x)
+
+
+@irdl_op_definition
+class ArgMaxOp(ArgExtremumOp):
+    """The index along `axis` of the largest element, the first of equal ones or of NaNs."""
+
+    name = "nn.argmax"
+    x = operand_def(TensorType)
+    axis = integer_property()
+    index = text_property()
+    result = result_def(TensorType)
+
+    def evaluate(self, *args: Array) -> Array:
+        return self.indices(np.argmax(args[0], axis=integer(self.axis)))
+
+
+@irdl_op_definition
+class ArgMinOp(ArgExtremumOp):
+    """The index along `axis` of the smallest element, the first of equal ones or of NaNs."""
+
+    name = "nn.argmin"
+    x = operand_def(TensorType)
+    axis = integer_property()
+    index = text_property()
+    result = result_def(TensorType)
+
+    def evaluate(self, *args: Array) -> Array:
+        return self.indices(np.argmin(args[0], axis=integer(self.axis)))

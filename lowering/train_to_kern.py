@@ -43,8 +43,8 @@ from xdsl.passes import ModulePass
 
 from pock_ir.dialects.elementwise import ElementwiseOp
 from pock_ir.dialects.kern import NONE, CallOp, YieldOp
-from pock_ir.dialects.optimizer import AdamOp, MomentumOp, SgdOp
-from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
+from pock_ir.dialects.optimizer import AdamOp, LionOp, MomentumOp, SgdOp
+from pock_ir.dialects.reduce import MaxOp, MeanOp, MinOp, ProdOp, SumOp
 from pock_ir.dialects.shape import BroadcastOp, ReshapeOp
 from pock_ir.op import PockOp
 from pock_ir.passes.pointwise import GENERATORS
@@ -54,6 +54,8 @@ ABSORBERS: tuple[type[Operation], ...] = (
     BroadcastOp,
     MaxOp,
     MeanOp,
+    MinOp,
+    ProdOp,
     SumOp,
 )
 """Ops that read each element at one place of their loops, where it can be generated."""
@@ -62,6 +64,7 @@ UPDATED: Mapping[type[Operation], tuple[str, ...]] = {
     SgdOp: ("w",),
     MomentumOp: ("w", "buf"),
     AdamOp: ("w", "m", "v"),
+    LionOp: ("w", "m"),
 }
 """For each result of an optimizer op the operand that it overwrites."""
 

@@ -56,7 +56,7 @@ from xdsl.rewriter import InsertPoint
 
 from pock_ir.build import Emitter
 from pock_ir.diagnostics import DiagnosticCollector, PockError, quote
-from pock_ir.dialects.optimizer import AdamCorrectionOp, AdamOp, MomentumOp, SgdOp
+from pock_ir.dialects.optimizer import AdamCorrectionOp, AdamOp, LionOp, MomentumOp, SgdOp
 from pock_ir.interpret import find_function
 from pock_ir.op import PockOp
 from pock_ir.passes.signature import (
@@ -115,20 +115,19 @@ class SGD:
 class Adam:
     """Adam as torch.optim.Adam, without amsgrad: the weight decay adds to the gradient.
 
-    Raises PockError if a value is out of its range.
+    eps_before_correction: eps is added to the root of the second moment before its bias is
+    corrected, as in Keras, instead of after that. Raises PockError if a value is out of its range.
     """
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    eps_before_correction: bool = False
 
     def __post_init__(self) -> None:
         problems = _not_negative(self, "lr", "eps", "weight_decay")
-        for name, beta in zip(("betas[0]", "betas[1]"), self.betas, strict=True):
-            if not 0.0 <= beta < 1.0:
-                kind = type(self).__name__
-                problems.add(f"{kind}: {name} should be at least 0 and below 1, not {beta}")
+        _check_betas(self, problems)
         problems.raise_if_any()
 
     def to_pass(self, gradients: bool = False) -> OptimizerPass:
@@ -139,6 +138,7 @@ class Adam:
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,
+            eps_before_correction=self.eps_before_correction,
             gradients=gradients,
         )
 
@@ -150,7 +150,42 @@ class AdamW(Adam):
     weight_decay: float = 1e-2
 
 
-Optimizer: TypeAlias = SGD | Adam | AdamW
+@dataclass(frozen=True)
+class Lion:
+    """Lion as optax.lion: steps of `lr` along the sign of the momentum, and decoupled decay.
+
+    Raises PockError if a value is out of its range.
+    """
+
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        problems = _not_negative(self, "lr", "weight_decay")
+        _check_betas(self, problems)
+        problems.raise_if_any()
+
+    def to_pass(self, gradients: bool = False) -> OptimizerPass:
+        """The pass that adds this optimizer; with `gradients` they stay results."""
+        return OptimizerPass(
+            optimizer="lion",
+            weight_decay=self.weight_decay,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            gradients=gradients,
+        )
+
+
+Optimizer: TypeAlias = SGD | Adam | AdamW | Lion
+
+
+def _check_betas(optimizer: Adam | Lion, problems: DiagnosticCollector) -> None:
+    """One diagnostic for each of the two decay rates that is out of its range."""
+    for name, beta in zip(("betas[0]", "betas[1]"), optimizer.betas, strict=True):
+        if not 0.0 <= beta < 1.0:
+            kind = type(optimizer).__name__
+            problems.add(f"{kind}: {name} should be at least 0 and below 1, not {beta}")
 
 
 def _not_negative(optimizer: Optimizer, *names: str) -> DiagnosticCollector:
@@ -198,6 +233,15 @@ def _adam_properties(options: OptimizerPass) -> Properties:
         "eps": float(options.eps),
         "weight_decay": float(options.weight_decay),
         "decoupled": options.optimizer == "adamw",
+        "eps_before_correction": options.eps_before_correction,
+    }
+
+
+def _lion_properties(options: OptimizerPass) -> Properties:
+    return {
+        "beta1": float(options.beta1),
+        "beta2": float(options.beta2),
+        "weight_decay": float(options.weight_decay),
     }
 
 
@@ -211,6 +255,7 @@ _ADAM = _Rule(
 RULES: Mapping[str, _Rule] = {
     "adam": _ADAM,
     "adamw": _ADAM,
+    "lion": _Rule(LionOp, ("exp_avg",), ("rate",), _lion_properties),
     "momentum": _MOMENTUM,
     "nesterov": _MOMENTUM,
     "sgd": _Rule(
@@ -316,9 +361,10 @@ def _scalar_argument(function: FuncOp, kind: str, dtype: str) -> SSAValue:
 class OptimizerPass(ModulePass):
     """See the module's text.
 
-    optimizer: a key of `RULES`. momentum, dampening: for momentum and nesterov. beta1, beta2,
-    eps: for adam and adamw. weight_decay: for all; adamw decays the parameter itself, the others
-    add to the gradient. gradients: also return the gradients, for verification.
+    optimizer: a key of `RULES`. momentum, dampening: for momentum and nesterov. beta1, beta2: for
+    adam, adamw and lion; eps, eps_before_correction: for adam and adamw. weight_decay: for all;
+    adamw and lion decay the parameter itself, the others add to the gradient. gradients: also
+    return the gradients, for verification.
     """
 
     name = "add-optimizer"
@@ -330,6 +376,7 @@ class OptimizerPass(ModulePass):
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    eps_before_correction: bool = False
     gradients: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -343,7 +390,10 @@ class OptimizerPass(ModulePass):
         """The optimizer with these options. Raises PockError if one is out of its range."""
         if self.optimizer in ("adam", "adamw"):
             kind = AdamW if self.optimizer == "adamw" else Adam
-            return kind(lr, (self.beta1, self.beta2), self.eps, self.weight_decay)
+            betas, early = (self.beta1, self.beta2), self.eps_before_correction
+            return kind(lr, betas, self.eps, self.weight_decay, early)
+        if self.optimizer == "lion":
+            return Lion(lr, (self.beta1, self.beta2), self.weight_decay)
         heavy = self.optimizer != "sgd"
         return SGD(
             lr,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pock.manifest import load_program
     from pock.program import Program
     from pock_ir.diagnostics import PockError
-    from pock_ir.passes.optimizer import SGD, Adam, AdamW
+    from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion
     from pock_ir.passes.scheme_rules import Scheme
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Job",
+    "Lion",
     "PockError",
     "Program",
     "Scheme",
@@ -35,6 +36,7 @@ _HOMES = {
     "Adam": "pock_ir.passes.optimizer",
     "AdamW": "pock_ir.passes.optimizer",
     "Job": "pock.compiler",
+    "Lion": "pock_ir.passes.optimizer",
     "compile": "pock.compiler",
     "load_program": "pock.manifest",
     "PockError": "pock_ir.diagnostics",

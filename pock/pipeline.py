@@ -20,6 +20,7 @@ from pock_ir.passes.fuse import FusePass
 from pock_ir.passes.lay_out import LayOutPass
 from pock_ir.passes.optimizer import OptimizerPass
 from pock_ir.passes.plan_memory import PlanMemoryPass
+from pock_ir.passes.raise_ops import RaiseOpsPass
 from pock_ir.passes.rematerialize import RematerializePass
 from pock_ir.passes.schedule import SchedulePass
 from pock_ir.passes.scheme import ApplySchemePass
@@ -47,6 +48,7 @@ def training_pipeline(
     return Pipeline(
         (
             Stage("canonicalize", (CanonicalizePass(), SimplifyPass()), "nn"),
+            Stage("raise", (RaiseOpsPass(),), "nn"),
             Stage("lay-out", (LayOutPass(layout=layout), CanonicalizePass()), "nn"),
             Stage("scheme", (update,), "nn"),
             Stage("autodiff", (AutodiffPass(),), "train"),

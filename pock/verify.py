@@ -1,41 +1,53 @@
 """Comparing a compiled program with the framework that its model came from, tensor by tensor.
 
 Both train for a few steps from the same weights on the same batches, in f32, and so does the
-framework in float64, which says what is exact. A tensor agrees if its relative error, in the
-Euclidean norm, is at most `TOLERANCE`, or if pock's error against float64 is no larger than the
-framework's own.
+framework in float64, which says what is exact. Errors are relative, in the Euclidean norm. A tensor
+agrees by the first of these rules that settles it:
 
-Some gradients are zero whatever the data: of a bias before a batch norm, or of the bias of
-attention keys. What either side computes is then rounding error alone, and no relative error means
-anything. A gradient counts as such if its float64 norm is below `VANISHING` times that of the
-largest gradient of the step (float64 rounding, nothing else, gives that). Its errors are then
-stated relative to that largest gradient, and judged by the same rule. So are buffers, relative to
-the largest buffer: the mean of what a convolution makes of normalised numbers is zero. Adaptive
-optimizers divide by the size of a gradient, so they turn this noise into whole steps: for such a
-tensor, and for that step, the framework's optimizer is given pock's gradient, which verifies the
-update as strictly as any other.
+1. its error relative to the framework is at most `TOLERANCE`;
+2. its error relative to float64 is at most `TOLERANCE`, and no larger than the framework's own;
+3. over repeated runs, its errors relative to float64 are no larger than the framework's own.
 
-Some models amplify rounding: batch norm over few samples, and ReLUs near their corner. There the
-framework's own error is a matter of luck, and one run of it says little: it is a draw from a
-distribution, as pock's is. If a tensor does not agree by the rule above, the framework trains
-`NOISE_RUNS` times more, each time with every weight and input moved to a neighbouring f32 at
-random. Their root mean square error is what the framework's f32 is worth for that tensor, and
-pock's error may be at most `DEVIATIONS` times that: by Student's distribution a correct program of
-the same precision exceeds it once in 300 times, and a wrong one is not within rounding of the
-truth. The rows that needed this are counted (`Verification.amplified`), never hidden.
+Rule 3 is for models that amplify rounding, as batch norm over few samples and ReLUs near their
+corner do. Beyond the tolerance the error of one run is a matter of luck, on either side, so no
+single run is taken for evidence. Everything is trained `RUNS` times more, each time from weights
+and on batches whose every number is moved to a neighbouring f32 at random. Pock, the framework and
+float64 start from the same numbers, so that the move is no error of anyone. What is compared are
+the two samples of errors, by two tests of ranks (see `pock.ranks`): is pock's sample larger as
+a whole (Mann and Whitney's U), or is it all above most of the framework's? A tensor differs if
+either would happen to samples of one distribution with a probability below `SIGNIFICANCE`. If none
+differs but one is below `DOUBT`, `MORE_RUNS` runs are added before it is judged. Errors below the
+tolerance need no argument and count as the tolerance. They must be finite. Errors of large tensors
+hardly vary, so that ranks would tell the order of one sum from another by it; errors are equally
+large if they are within a `MARGIN`.
+
+There is no bound on the size of pock's errors beside the framework's. Such samples are mixtures,
+mostly 1e-6 and 1e-2 where the rounding of a number opened another gate of a ReLU, so that ratios of
+their means, and of single values, are luck: a bound that a correct program always keeps would be so
+wide that it finds nothing. A wrong program errs in every run. That leaves few or none of its errors
+among the framework's smallest, and this is what ranks show, whatever else is in the samples. What
+cannot be shown is an error that is smaller than what rounding does to the framework in most runs;
+`Repeated.medians` tell how much that is.
+
+Adaptive optimizers divide by the size of a gradient. Where a gradient is zero whatever the data
+(see `pock.deviation`), they turn rounding errors into whole steps: for such a tensor, and for that
+step, the framework's optimizer is given pock's gradient, which verifies the update as strictly as
+any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from math import exp, isfinite, log
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pock.session import Session
+from pock.deviation import Errors, Key
+from pock.ranks import exceedance, floor_probability, mann_whitney
 from pock_ir.diagnostics import PockError
-from pock_ir.types import Array
 
 if TYPE_CHECKING:
     from pock.compiler import Job
@@ -43,14 +55,78 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 """The largest relative error in norm of an f32 tensor that needs no further argument."""
 
-NOISE_RUNS = 16
-"""How often the framework repeats a training to learn how far its own rounding carries."""
+RUNS = 16
+"""How often a training is repeated if some tensor is beyond the tolerance."""
 
-DEVIATIONS = 3.5
-"""The most root mean square errors of the framework that pock's error may be."""
+MORE_RUNS = 32
+"""How many runs are added if some tensor is in doubt."""
 
-VANISHING = 1e-10
-"""A tensor this much smaller than the largest one is zero but for float64's rounding."""
+SIGNIFICANCE = 1e-5
+"""A tensor differs if chance explains its repeated errors with a probability below this.
+
+Tensors of one training share their luck, so that a thousand of them are worth some dozens of
+independent ones: a correct program is rejected about once in a thousand verifications.
+"""
+
+DOUBT = 2e-3
+"""Below this probability there are more runs before a tensor is judged."""
+
+MARGIN = 1.1
+"""How much larger errors may be and still count as no larger: a tenth."""
+
+RESOLUTION = float(np.finfo(np.float64).eps)
+"""Errors below this are float64's."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Errors of one tensor over repeated runs, relative to float64: pock's, the framework's."""
+
+    own: tuple[float, ...]
+    framework: tuple[float, ...]
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        return float(np.median(self.own)), float(np.median(self.framework))
+
+    @property
+    def ratio(self) -> float:
+        """Pock's median over the framework's."""
+        own, framework = (max(median, RESOLUTION) for median in self.medians)
+        return own / framework
+
+    @cached_property
+    def exceedance(self) -> float:
+        """The probability that pock's error exceeds the framework's; ties count half."""
+        return exceedance(self.own, self.framework)
+
+    @cached_property
+    def chance(self) -> float:
+        """How likely errors that are no larger look so much larger, by either test."""
+        if not all(map(isfinite, self.own)):
+            return 0.0
+        samples = self._judged()
+        return min(mann_whitney(*samples), floor_probability(*samples))
+
+    @property
+    def agrees(self) -> bool:
+        return self.chance >= SIGNIFICANCE
+
+    def _judged(self) -> tuple[Any, Any]:
+        """Pock's errors and the framework's, those that need no argument as the tolerance."""
+        allowed = MARGIN * np.array(self.framework)
+        return np.maximum(self.own, TOLERANCE), np.maximum(allowed, TOLERANCE)
+
+    def to_json(self) -> dict[str, Any]:
+        own, framework = self.medians
+        return {
+            "runs": len(self.own),
+            "own_median": own,
+            "framework_median": framework,
+            "ratio": self.ratio,
+            "exceedance": self.exceedance,
+            "chance": self.chance,
+        }
 
 
 @dataclass(frozen=True)
@@ -60,7 +136,7 @@ class Row:
     step: from 1; kind: "loss", "gradient" or "updated"; error: relative to the framework in f32;
     own, framework: errors of pock and of the framework relative to float64. vanishing: whether
     the tensor is exactly zero, and its errors therefore relative to the largest of its kind.
-    noise: the root mean square error of repeated runs of the framework; None if not needed.
+    repeated: the errors of repeated runs; None if they are not needed.
     """
 
     step: int
@@ -70,16 +146,20 @@ class Row:
     own: float
     framework: float
     vanishing: bool = False
-    noise: float | None = None
+    repeated: Repeated | None = None
 
     @property
     def is_close(self) -> bool:
-        """Within the tolerance, or closer to float64 than the framework."""
-        return self.error <= TOLERANCE or self.own <= self.framework
+        """Within the tolerance of the framework; or of float64, and closer than the framework."""
+        return self.error <= TOLERANCE or self.own <= min(self.framework, TOLERANCE)
 
     @property
     def agrees(self) -> bool:
-        return self.is_close or (self.noise is not None and self.own <= DEVIATIONS * self.noise)
+        return self.is_close or (self.repeated is not None and self.repeated.agrees)
+
+    def to_json(self) -> dict[str, Any]:
+        repeated = None if self.repeated is None else self.repeated.to_json()
+        return {**asdict(self), "agrees": self.agrees, "repeated": repeated}
 
 
 @dataclass(frozen=True)
@@ -105,132 +185,25 @@ class Verification:
         """The tensors that do not agree."""
         return tuple(row for row in self.rows if not row.agrees)
 
-    def amplified(self) -> tuple[Row, ...]:
-        """The tensors that agree only up to rounding that the model amplifies."""
-        return tuple(row for row in self.rows if row.agrees and not row.is_close)
+    def repeated(self) -> tuple[Row, ...]:
+        """The tensors that were judged by repeated runs, whether they agree or not."""
+        return tuple(row for row in self.rows if row.repeated is not None)
+
+    @property
+    def ratio(self) -> float | None:
+        """The geometric mean, over these tensors, of pock's median error by the framework's."""
+        ratios = [row.repeated.ratio for row in self.rows if row.repeated is not None]
+        return exp(sum(map(log, ratios)) / len(ratios)) if ratios else None
 
     def to_json(self) -> dict[str, Any]:
-        rows = [{**asdict(row), "agrees": row.agrees} for row in self.rows]
-        return {"passed": self.passed, "tolerance": TOLERANCE, "rows": rows}
-
-
-@dataclass(frozen=True)
-class TrainingStep:
-    """What one step of training computed.
-
-    gradients: by parameter name, in the framework's layout, of the trained part only; updated:
-    every tensor that training changes but the optimizer's own, after the step.
-    """
-
-    loss: float
-    gradients: Mapping[str, Array]
-    updated: Mapping[str, Array]
-
-    def buffers(self) -> dict[str, Array]:
-        """The float tensors of `updated` that have no gradient: statistics."""
-        rest = self.updated.keys() - self.gradients.keys()
         return {
-            name: self.updated[name]
-            for name in sorted(rest)
-            if self.updated[name].dtype.kind == "f"
+            "passed": self.passed,
+            "tolerance": TOLERANCE,
+            "significance": SIGNIFICANCE,
+            "repeated": len(self.repeated()),
+            "ratio": self.ratio,
+            "rows": [row.to_json() for row in self.rows],
         }
-
-
-Triple = tuple[TrainingStep, TrainingStep, TrainingStep]
-"""One step as pock, the framework in f32, and the framework in float64 compute it."""
-
-
-def relative_error(value: Array, reference: Array, scale: float | None = None) -> float:
-    """|value - reference| / scale in the Euclidean norm; not finite if either is not.
-
-    scale: by default |reference|, or 1 if that is zero.
-    """
-    exact = np.asarray(reference, np.float64)
-    difference = _norm(np.asarray(value, np.float64) - exact)
-    size = _norm(exact) if scale is None else scale
-    return difference / size if size else difference
-
-
-def vanishing(exact: Mapping[str, Array]) -> frozenset[str]:
-    """The names of the float64 tensors that are zero but for rounding."""
-    limit = VANISHING * _largest(exact)
-    return frozenset(name for name, value in exact.items() if _norm(value) <= limit)
-
-
-def _largest(tensors: Mapping[str, Array]) -> float:
-    return max(map(_norm, tensors.values()), default=0.0)
-
-
-def _norm(value: Array) -> float:
-    return float(np.linalg.norm(np.asarray(value, np.float64).ravel()))
-
-
-Key = tuple[int, str, str]
-"""What tells rows apart: step (from 1), kind and name."""
-
-
-def compare(steps: Iterable[Triple]) -> Verification:
-    """Compare a compiled run with the framework's, in f32 and in float64.
-
-    Raises PockError if one of them lacks a tensor that another has.
-    """
-    rows: list[Row] = []
-    for step, (ours, theirs, exact) in enumerate(steps, 1):
-        own, framework, error = (
-            step_errors(ours, exact, exact),
-            step_errors(theirs, exact, exact),
-            step_errors(ours, theirs, exact),
-        )
-        zero = {("gradient", name) for name in vanishing(exact.gradients)}
-        zero |= {("updated", name) for name in vanishing(exact.buffers())}
-        for key in error:
-            rows.append(Row(step, *key, error[key], own[key], framework[key], key in zero))
-    return Verification(tuple(rows))
-
-
-def step_errors(
-    value: TrainingStep, reference: TrainingStep, exact: TrainingStep
-) -> dict[tuple[str, str], float]:
-    """The relative error of every tensor of a step, by kind and name.
-
-    exact: tells which tensors vanish. Raises PockError if one step lacks a tensor.
-    """
-    errors = {("loss", "loss"): relative_error(np.asarray(value.loss), np.asarray(reference.loss))}
-    kinds = (
-        ("gradient", value.gradients, reference.gradients, exact.gradients),
-        ("updated", value.updated, reference.updated, exact.buffers()),
-    )
-    for kind, ours, theirs, judged in kinds:
-        scales = dict.fromkeys(vanishing(judged), _largest(judged))
-        for name in _common(ours, theirs, kind):
-            errors[kind, name] = relative_error(ours[name], theirs[name], scales.get(name))
-    return errors
-
-
-def _common(ours: Mapping[str, Array], theirs: Mapping[str, Array], what: str) -> list[str]:
-    if set(ours) != set(theirs):
-        names = ", ".join(sorted(set(ours) ^ set(theirs)))
-        raise PockError(f"only one side has these tensors of kind {what}: {names}")
-    return sorted(ours)
-
-
-def compiled_step(session: Session, arrays: Mapping[str, Array]) -> TrainingStep:
-    """One step of a program that was compiled to return its gradients.
-
-    arrays: every input and target by name.
-    """
-    stored = {item.name: item for item in session.layout.region("state")}
-    results = session.run("train_step", session.ordered("train_step", arrays))
-    if results.loss is None:
-        raise PockError("the training step has no loss")
-    gradients = {n: _unpermuted(a, stored[n].permute) for n, a in results.arrays.items()}
-    changing = {name for name, item in stored.items() if item.kind != "state"}
-    updated = {name: a for name, a in session.arrays().items() if name in changing}
-    return TrainingStep(results.loss, gradients, updated)
-
-
-def _unpermuted(array: Array, permute: Sequence[int]) -> Array:
-    return np.ascontiguousarray(np.transpose(array, np.argsort(permute)))
 
 
 def verify_program(job: Job, steps: int) -> Verification:
@@ -241,15 +214,52 @@ def verify_program(job: Job, steps: int) -> Verification:
     """
     if steps < 1:
         raise PockError("verify needs at least one step")
-    from pock.frontends.torch.verify import TorchReference
+    from pock.lockstep import Lockstep
 
-    reference = TorchReference(job)
-    found = compare(reference.train(steps))
-    if all(row.is_close for row in found.rows):
-        return found
-    noise = reference.noise(steps, NOISE_RUNS)
-    rows = (
-        row if row.is_close else replace(row, noise=noise[row.step, row.kind, row.name])
-        for row in found.rows
-    )
-    return Verification(tuple(rows))
+    return verify_trainings(Lockstep(job), steps)
+
+
+class Trainings(Protocol):
+    """What can be trained and compared again and again: see `pock.lockstep.Lockstep`."""
+
+    def run(self, steps: int, seed: int | None = None) -> Iterator[tuple[Key, Errors]]: ...
+
+
+def verify_trainings(trainings: Trainings, steps: int) -> Verification:
+    """Compare what `trainings` yields, and repeat it if some tensor is beyond the tolerance."""
+    rows = {key: _row(key, errors) for key, errors in trainings.run(steps)}
+    open_keys = [key for key, row in rows.items() if not row.is_close]
+    samples = _Samples(trainings, steps, open_keys)
+    if open_keys:
+        samples.add(RUNS)
+    if SIGNIFICANCE <= min((found.chance for _, found in samples.results()), default=1.0) < DOUBT:
+        samples.add(MORE_RUNS)
+    rows |= {key: replace(rows[key], repeated=found) for key, found in samples.results()}
+    return Verification(tuple(rows.values()))
+
+
+def _row(key: Key, errors: Errors) -> Row:
+    return Row(*key, errors.error, errors.own, errors.framework, errors.vanishing)
+
+
+class _Samples:
+    """Errors of the tensors `keys` over repeated runs."""
+
+    def __init__(self, trainings: Trainings, steps: int, keys: list[Key]) -> None:
+        self._trainings = trainings
+        self._steps = steps
+        self._errors: dict[Key, list[Errors]] = {key: [] for key in keys}
+        self._runs = 0
+
+    def add(self, runs: int) -> None:
+        """Train `runs` times more."""
+        for seed in range(self._runs, self._runs + runs):
+            for key, errors in self._trainings.run(self._steps, seed):
+                if key in self._errors:
+                    self._errors[key].append(errors)
+        self._runs += runs
+
+    def results(self) -> Iterator[tuple[Key, Repeated]]:
+        for key, found in self._errors.items():
+            own = tuple(errors.own for errors in found)
+            yield key, Repeated(own, tuple(errors.framework for errors in found))

@@ -10,6 +10,7 @@ an argument is NaN, as the frameworks' do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,45 @@ def erf(x: Expr) -> Expr:
     return Expr("erf", (x,))
 
 
+def erfc(x: Expr) -> Expr:
+    return Expr("erfc", (x,))
+
+
+def expm1(x: Expr) -> Expr:
+    return Expr("expm1", (x,))
+
+
+def log1p(x: Expr) -> Expr:
+    return Expr("log1p", (x,))
+
+
+def sin(x: Expr) -> Expr:
+    return Expr("sin", (x,))
+
+
+def cos(x: Expr) -> Expr:
+    return Expr("cos", (x,))
+
+
+def floor(x: Expr) -> Expr:
+    return Expr("floor", (x,))
+
+
+def nearest(x: Expr) -> Expr:
+    """The nearest integer, the even one of two."""
+    return Expr("round", (x,))
+
+
+def power(x: Expr, y: Expr) -> Expr:
+    """x^y with the special values of IEEE 754 pow."""
+    return Expr("pow", (x, y))
+
+
+def bitwise(operation: str, x: Expr, y: Expr) -> Expr:
+    """and, or or xor of the bits of two integers."""
+    return Expr(operation, (x, y))
+
+
 def absolute(x: Expr) -> Expr:
     return Expr("abs", (x,))
 
@@ -154,11 +194,18 @@ def sigmoid(x: Expr) -> Expr:
     return 1.0 / (1.0 + exp(-x))
 
 
-def _erf(x: Array) -> Array:
-    from math import erf as scalar_erf
-
-    flat = [scalar_erf(float(v)) for v in np.asarray(x, dtype=np.float64).reshape(-1)]
+def _each(function: Callable[[float], float], x: Array) -> Array:
+    """`function` of every element, in double precision."""
+    flat = [function(float(v)) for v in np.asarray(x, dtype=np.float64).reshape(-1)]
     return np.array(flat, dtype=np.float64).reshape(np.shape(x)).astype(np.asarray(x).dtype)
+
+
+def _erf(x: Array) -> Array:
+    return _each(math.erf, x)
+
+
+def _erfc(x: Array) -> Array:
+    return _each(math.erfc, x)
 
 
 def _divide(x: Array, y: Array) -> Array:
@@ -180,14 +227,23 @@ NUMPY: Mapping[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "tanh": np.tanh,
     "erf": _erf,
+    "erfc": _erfc,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "floor": np.floor,
+    "round": np.rint,
+    "pow": np.power,
     "lt": np.less,
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
     "eq": np.equal,
     "ne": np.not_equal,
-    "and": np.logical_and,
-    "or": np.logical_or,
+    "and": np.bitwise_and,  # of conditions too
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
     "not": np.logical_not,
     "select": np.where,
 }

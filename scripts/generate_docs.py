@@ -1,7 +1,7 @@
 """Write the lists of the documentation, and the table of support that `pock ops` prints.
 
 What supports what is found by asking: each sample of each op is lowered to a kernel call and shown
-to every kernel of every target; each case of each PyTorch operator is imported while the ops that
+to every kernel of every target; each case of a framework's operator is imported while the ops that
 its handler makes are written down. Run it after any change to ops, passes, kernels or handlers;
 `--check` only says whether the files are up to date.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "test"), str(ROOT / "test" / "frontends" / "torch")]
+TESTS = ("", "frontends/torch", "frontends/jax")
+sys.path[:0] = [str(ROOT / "test" / folder) for folder in TESTS]
 
 NOTE = "<!-- Written by scripts/generate_docs.py: do not edit. -->\n"
 SUPPORT = "tools/support.json"
@@ -61,11 +62,11 @@ def torch_support() -> dict[str, dict[str, Any]]:
     import torch
     from operator_cases import CASES
 
-    from pock.frontends.torch import import_torch
+    from pock.frontends.torch import import_torch, table
     from pock.frontends.torch.table import handlers
 
     made: dict[str, set[str]] = {str(target): set() for target in handlers()}
-    restore = _record(made)
+    restore = _record(made, table._HANDLERS)
 
     class Table(torch.nn.Module):
         def forward(self, tensors: Any) -> Any:
@@ -80,23 +81,60 @@ def torch_support() -> dict[str, dict[str, Any]]:
             import_torch(model, (tensors,), torch.zeros(()), loss)
     finally:
         restore()
+    return _handler_rows(made, handlers())
+
+
+def jax_support() -> dict[str, dict[str, Any]]:
+    """JAX primitive or named call -> the ops that its handler makes, and its gradients."""
+    import jax.numpy as jnp
+    from primitive_cases import CASES
+
+    from pock.frontends.jax import table
+    from pock.frontends.jax.importer import import_jax
+    from pock.frontends.jax.model import Model
+
+    tables = (table.handlers(), table.whole_handlers())
+    made: dict[str, set[str]] = {name: set() for handlers in tables for name in handlers}
+    undo = [_record(made, handlers) for handlers in tables]
+    try:
+        for function, arguments in CASES.values():
+            model = Model(lambda _, *xs, function=function: {"y": function(*xs)}, {})
+            import_jax(model, arguments, None, lambda *_: jnp.zeros(()))
+    finally:
+        for restore in undo:
+            restore()
+    return {name: row for handlers in tables for name, row in _handler_rows(made, handlers).items()}
+
+
+def jax_others() -> int:
+    """How many primitives of JAX have no handler and no body that is imported."""
+    import jax.extend.core.primitives as known
+
+    from pock.frontends.jax.calls import BODIES
+    from pock.frontends.jax.loops import LOOPS
+    from pock.frontends.jax.table import handlers
+
+    named = {getattr(value, "name", None) for key, value in vars(known).items() if key[-2:] == "_p"}
+    return len(named - {None} - handlers().keys() - BODIES.keys() - LOOPS.keys())
+
+
+def _handler_rows(made: Mapping[str, set[str]], handlers: Mapping[Any, Any]) -> dict[str, Any]:
     by_handler: dict[Any, set[str]] = {}
-    for target, handler in handlers().items():
+    for target, handler in handlers.items():
         by_handler.setdefault(handler, set()).update(made[str(target)])
     return {
-        str(target): _torch_row(handler, made[str(target)] or by_handler[handler])
-        for target, handler in sorted(handlers().items(), key=lambda item: str(item[0]))
+        str(target): _operator_row(handler, made[str(target)] or by_handler[handler])
+        for target, handler in sorted(handlers.items(), key=lambda item: str(item[0]))
     }
 
 
-def _record(made: dict[str, set[str]]) -> Callable[[], None]:
-    """Let every handler note the ops that it makes; returns what undoes it."""
-    from pock.frontends.torch import table
+def _record(made: dict[str, set[str]], handlers: Any) -> Callable[[], None]:
+    """Let every handler of a table note the ops that it makes; returns what undoes it."""
     from pock_ir.op import PockOp
 
     current: list[str] = []
-    make = PockOp.make.__func__
-    originals = dict(table.handlers())
+    make = PockOp.make_with.__func__
+    originals = dict(handlers)
 
     def recording_make(cls: Any, *args: Any, **properties: Any) -> Any:
         if current:
@@ -113,13 +151,13 @@ def _record(made: dict[str, set[str]]) -> Callable[[], None]:
 
         return run
 
-    PockOp.make = classmethod(recording_make)
+    PockOp.make_with = classmethod(recording_make)
     for target, handler in originals.items():
-        table._HANDLERS[target] = recording(target, handler)
+        handlers[target] = recording(target, handler)
 
     def restore() -> None:
-        PockOp.make = classmethod(make)
-        table._HANDLERS.update(originals)
+        PockOp.make_with = classmethod(make)
+        handlers.update(originals)
 
     return restore
 
@@ -128,7 +166,7 @@ def _record(made: dict[str, set[str]]) -> Callable[[], None]:
 PREPARING = {"nn.constant", "nn.iota", "nn.broadcast", "nn.cast", "nn.reshape"}
 
 
-def _torch_row(handler: Any, ops: set[str]) -> dict[str, Any]:
+def _operator_row(handler: Any, ops: set[str]) -> dict[str, Any]:
     """ops: what the handler made of the operator or, where no case uses it, of its like."""
     from pock.tools.catalogue import gradient_of
     from pock_ir.dialects import all_ops
@@ -150,7 +188,12 @@ def _torch_row(handler: Any, ops: set[str]) -> dict[str, Any]:
 
 def support_text() -> str:
     """The table that `pock ops` reads."""
-    table = {"kernels": kernel_support(), "torch": torch_support()}
+    table = {
+        "jax": jax_support(),
+        "kernels": kernel_support(),
+        "others": {"jax": jax_others()},
+        "torch": torch_support(),
+    }
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
 
 
@@ -222,15 +265,34 @@ def passes_page() -> str:
     return "".join(parts).replace("default ``", "default none")
 
 
-def torch_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """docs/support-torch.md."""
-    text = table_text(
+def _operators_text(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    return table_text(
         ["operator", "forward", "backward", "becomes"],
         [
             [f"`{name}`", row["forward"], row["backward"], " ".join(f"`{op}`" for op in row["ops"])]
             for name, row in rows.items()
         ],
     )
+
+
+def jax_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
+    """docs/support-jax.md."""
+    opening = (
+        "# JAX primitives\n\nModels are imported from their jaxpr. jit, remat and closed calls are"
+        " imported as their bodies; so are JAX's own functions with derivatives of their own, but"
+        " not a user's where a gradient passes. `scan` and `fori_loop` are unrolled, `cond` and"
+        " `while` followed if their course is known. What depends on constants only is computed"
+        " while importing. Some functions are kept whole: their names stand at the end of the"
+        f" table. The other {others} primitives of JAX are refused with their source line. `zero`:"
+        " the result is constant almost everywhere. The last column lists the ops that the"
+        " importer makes of the primitive in the tests' cases.\n\n"
+    )
+    return NOTE + opening + _operators_text(rows)
+
+
+def torch_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/support-torch.md."""
+    text = _operators_text(rows)
     opening = (
         "# PyTorch operators\n\nEvery other operator is taken apart by PyTorch's own"
         " decompositions first, and refused with its source line if these do not end in the"
@@ -247,6 +309,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield SUPPORT, text
     yield "docs/ops.md", ops_page(table["kernels"])
     yield "docs/passes.md", passes_page()
+    yield "docs/support-jax.md", jax_page(table["jax"], table["others"]["jax"])
     yield "docs/support-torch.md", torch_page(table["torch"])
 
 

@@ -17,7 +17,7 @@ from pock.program import Program
 from pock.zoo import efficientnet_lite, mcunet, mobilenet, resnet
 from pock.zoo.bert import TINY, BertModel
 from pock.zoo.mlp import mlp
-from pock_ir.passes.optimizer import SGD, Adam, AdamW, Optimizer
+from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 
 torch.set_num_threads(1)
 
@@ -31,6 +31,8 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "nesterov": SGD(lr=0.05, momentum=0.9, nesterov=True),
     "adam": Adam(lr=1e-3, weight_decay=0.01),
     "adamw": AdamW(lr=1e-3),
+    "keras-adamw": AdamW(lr=1e-3, eps=1e-7, weight_decay=4e-3, eps_before_correction=True),
+    "lion": Lion(lr=1e-3),
 }
 
 

@@ -115,6 +115,10 @@ def pass_rows() -> list[PassRow]:
 
 @cache
 def support_table() -> Mapping[str, Any]:
-    """The generated table: "kernels" (op -> target -> kernels) and "torch" (operator -> row)."""
+    """The generated table.
+
+    "kernels": op -> target -> kernels; "torch", "jax": operator -> row; "others": framework -> how
+    many of its operators are refused.
+    """
     text = (resources.files("pock.tools") / SUPPORT_FILE).read_text(encoding="utf-8")
     return json.loads(text)

@@ -73,7 +73,9 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that replace fields of a job."""
     options = (
         click.option("--update", help='What trains: full, head, bias, "last:K", or a scheme file.'),
-        click.option("--optimizer", help="sgd, momentum, nesterov, adam, adamw; 'adam{lr=0.001}'."),
+        click.option(
+            "--optimizer", help="sgd, momentum, nesterov, adam, adamw, lion, adam{lr=0.001}."
+        ),
         click.option("--target", help="A device, see `pock ops --targets`; host is this machine."),
         click.option("--threads", type=click.IntRange(1, 64), help="Parts that run in parallel."),
         click.option("--name", help="Of the program; prefix of its files and C functions."),
@@ -198,7 +200,9 @@ def run_command(console: Console, **options: Any) -> int:
 
 
 @cli.command("ops")
-@click.option("--frontend", type=click.Choice(["torch"]), help="Operators of a framework instead.")
+@click.option(
+    "--frontend", type=click.Choice(["torch", "jax"]), help="Operators of a framework instead."
+)
 @click.option("--target", help="Show the kernels of this target only.")
 @click.option("--targets", is_flag=True, help="List the targets instead.")
 @json_option

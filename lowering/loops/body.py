@@ -101,12 +101,17 @@ class BodyReader:
         return self.term(value, self.domain.inner)
 
     def reduce(self, kind: str, value: Expr, dtype: DType) -> Expr:
-        """The reduction ("sum" or "max") of `value` over the reduced dims."""
+        """The reduction ("sum", "max" or "prod") of `value` over the reduced dims."""
         key = (kind, value)
         if key not in self._sums:
             self.reductions.append(Reduction(kind, value, dtype))
             self._sums[key] = self._argument(Reduced(len(self.reductions) - 1, dtype))
         return self._sums[key]
+
+    def position(self, axis: int) -> Expr:
+        """The index along dim `axis` of the domain, as i32."""
+        strides = tuple(int(dim == axis) for dim in self.domain.identity)
+        return self._argument(Position(strides))
 
     # Tracing
 
@@ -175,9 +180,7 @@ class BodyReader:
                 return self._composite(op, index, place)
 
     def _iota(self, op: IotaOp, place: Map) -> Expr:
-        axis = place[integer(op.axis)]
-        strides = tuple(int(dim == axis) for dim in self.domain.identity)
-        return cast(self._argument(Position(strides)), dtype_of(op.type).name)
+        return cast(self.position(place[integer(op.axis)]), dtype_of(op.type).name)
 
     def _reshaped(self, op: ReshapeOp, place: Map) -> Expr:
         before, after = shape_of(op.x), shape_of(op.results[0])

@@ -296,7 +296,7 @@ class NestBuilder:
         return self._append(arithmetic.operation("select", args))
 
     def _combine(self, reduction: Reduction, a: SSAValue, b: SSAValue) -> SSAValue:
-        op = "add" if reduction.kind == "sum" else "max"
+        op = arithmetic.COMBINED_BY[reduction.kind]
         return self._append(arithmetic.operation(op, [a, b]))
 
     def _merge(

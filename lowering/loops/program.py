@@ -62,7 +62,7 @@ Source: TypeAlias = Access | Position | Reduced | Total
 
 @dataclass(frozen=True)
 class Reduction:
-    """`kind` ("sum" or "max") of `value` over the reduced dims, in a fixed order."""
+    """`kind` ("sum", "max" or "prod") of `value` over the reduced dims, in a fixed order."""
 
     kind: str
     value: Expr

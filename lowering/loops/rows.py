@@ -20,6 +20,7 @@ from pock_ir.dialects.norm import (
     MomentsOp,
 )
 from pock_ir.dialects.reduce import ArgMaxOp, ArgMinOp, MaxOp, MeanOp, MinOp, ProdOp, SumOp
+from pock_ir.dialects.rms_norm import RmsNormGradInputOp, RmsNormGradWeightOp, RmsNormOp
 from pock_ir.dialects.softmax import LogSoftmaxGradOp, LogSoftmaxOp, SoftmaxGradOp, SoftmaxOp
 from pock_ir.lowering.loops.body import BodyReader
 from pock_ir.lowering.loops.program import Dims
@@ -188,6 +189,25 @@ def _layer_norm_grad_params(reader: BodyReader, op: LayerNormGradParamsOp) -> Se
     return [reader.reduce("sum", dy * xhat, dtype), reader.reduce("sum", dy, dtype)]
 
 
+def _rms_norm(reader: BodyReader, op: RmsNormOp) -> Sequence[Expr]:
+    x = reader.full(op.x)
+    rstd = 1.0 / sqrt(_average(reader, x * x, dtype_of(op.x)) + number(op.eps))
+    return [x * rstd * reader.inner(op.gamma), rstd]
+
+
+def _rms_norm_grad_input(reader: BodyReader, op: RmsNormGradInputOp) -> Sequence[Expr]:
+    rstd = reader.kept(op.rstd)
+    xhat = reader.full(op.x) * rstd
+    g = reader.full(op.dy) * reader.inner(op.gamma)
+    return [rstd * (g - xhat * _average(reader, g * xhat, dtype_of(op.x)))]
+
+
+def _rms_norm_grad_weight(reader: BodyReader, op: RmsNormGradWeightOp) -> Sequence[Expr]:
+    """Here the leading dims are reduced, so the statistic runs along the reduced dims."""
+    product = reader.full(op.dy) * (reader.full(op.x) * reader.inner(op.rstd))
+    return [reader.reduce("sum", product, dtype_of(op.x))]
+
+
 def _argument(op: Any) -> Space:
     return _over(op.x, (integer(op.axis),))
 
@@ -207,6 +227,9 @@ DOMAINS: Mapping[type[Operation], Callable[[Any], Space]] = {
     MinOp: _axes,
     MomentsOp: _channel,
     ProdOp: _axes,
+    RmsNormGradInputOp: _trailing,
+    RmsNormGradWeightOp: _leading,
+    RmsNormOp: _trailing,
     SoftmaxGradOp: _axis,
     SoftmaxOp: _axis,
     SumOp: _axes,
@@ -227,6 +250,9 @@ RULES: Mapping[type[Operation], Rule] = {
     MinOp: _min,
     MomentsOp: _moments_op,
     ProdOp: _prod,
+    RmsNormGradInputOp: _rms_norm_grad_input,
+    RmsNormGradWeightOp: _rms_norm_grad_weight,
+    RmsNormOp: _rms_norm,
     SoftmaxGradOp: _softmax_grad,
     SoftmaxOp: _softmax,
     SumOp: _sum,

@@ -13,7 +13,9 @@ from pock_ir.lowering.loops.program import Access, Dims, Nest, Store, dims_of, l
 from pock_ir.lowering.loops.shape import expression_dtype, expressions
 from pock_ir.scalar import Expr, arg
 
-EXPENSIVE = frozenset(("exp", "log", "tanh", "erf", "uniform"))
+EXPENSIVE = frozenset(
+    ("exp", "log", "tanh", "erf", "expm1", "log1p", "erfc", "sin", "cos", "pow", "uniform")
+)
 """What costs more than a store and a load."""
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 
 from xdsl.ir import Operation
 
-from pock_ir.dialects.optimizer import AdamOp, MomentumOp, SgdOp, UpdateOp
+from pock_ir.dialects.optimizer import AdamOp, LionOp, MomentumOp, SgdOp, UpdateOp
 from pock_ir.op import flag, integer, number
 from pock_ir.scalar import Expr, equal, select, sqrt
 from pock_ir.types import shape_of
@@ -48,8 +48,18 @@ def _adam(operation: Operation, args: Sequence[Expr]) -> Sequence[Expr]:
     beta1, beta2 = number(op.beta1), number(op.beta2)
     m = _lerp(m, g, 1 - beta1)
     v = beta2 * v + (1 - beta2) * g * g
+    if flag(op.eps_before_correction):
+        return [w - rate * correction2 / correction1 * m / (sqrt(v) + number(op.eps)), m, v]
     denominator = sqrt(v) / correction2 + number(op.eps)
     return [w - rate / correction1 * m / denominator, m, v]
+
+
+def _lion(operation: Operation, args: Sequence[Expr]) -> Sequence[Expr]:
+    op = cast(LionOp, operation)
+    w, g, m, rate = args
+    step = _lerp(m, g, 1 - number(op.beta1))
+    step = select(step > 0.0, 1.0, select(step < 0.0, -1.0, step))
+    return [w - rate * _decayed(op, w, step), _lerp(m, g, 1 - number(op.beta2))]
 
 
 def _lerp(start: Expr, end: Expr, weight: float) -> Expr:
@@ -58,7 +68,12 @@ def _lerp(start: Expr, end: Expr, weight: float) -> Expr:
     return end - (end - start) * (1 - weight)
 
 
-UPDATES: Mapping[type[Operation], Update] = {AdamOp: _adam, MomentumOp: _momentum, SgdOp: _sgd}
+UPDATES: Mapping[type[Operation], Update] = {
+    AdamOp: _adam,
+    LionOp: _lion,
+    MomentumOp: _momentum,
+    SgdOp: _sgd,
+}
 
 
 def slice_begin(op: UpdateOp) -> tuple[int, ...]:

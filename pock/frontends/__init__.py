@@ -5,15 +5,48 @@ A framework is imported only inside its own folder: `import pock` needs none of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 from pock.frontends.imported import Imported
+from pock.reference import Reference
 from pock_ir.diagnostics import Diagnostic, PockError, quote
-from pock_ir.passes.optimizer import SGD, Adam, AdamW, Optimizer
+from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 
-__all__ = ["Imported", "import_model", "optimizer_from"]
+__all__ = ["Imported", "import_model", "optimizer_from", "reference_for"]
 
-FRONTENDS = ("torch",)
+
+@dataclass(frozen=True)
+class Frontend:
+    """One importer: what it imports, and where its parts are in its own folder.
+
+    origins: packages whose classes it imports. package: the framework that it needs.
+    importer, reference: "module:name" of the function and the class that do its work.
+    """
+
+    origins: tuple[str, ...]
+    package: str
+    importer: str
+    reference: str
+
+
+FRONTENDS: Mapping[str, Frontend] = {
+    "torch": Frontend(("torch",), "torch", "importer:import_torch", "verify:TorchReference"),
+    "jax": Frontend(
+        ("flax", "equinox", "pock.frontends.jax"),
+        "jax",
+        "importer:import_jax",
+        "verify:JaxReference",
+    ),
+    "tensorflow": Frontend(
+        ("tensorflow", "keras"),
+        "tensorflow",
+        "importer:import_tensorflow",
+        "verify:TensorFlowReference",
+    ),
+}
 
 
 class ImportJob(Protocol):
@@ -33,9 +66,14 @@ class ImportJob(Protocol):
     def frontend(self) -> str | None: ...
 
 
-def origin(value: object) -> str:
-    """The top-level packages that the classes of `value` come from, as one text."""
-    return " ".join(sorted({kind.__module__.split(".")[0] for kind in type(value).__mro__}))
+def comes_from(value: object, packages: Sequence[str]) -> bool:
+    """Whether a class of `value` is defined in one of `packages`."""
+    modules = [kind.__module__ for kind in type(value).__mro__]
+    return any(
+        module == package or module.startswith(f"{package}.")
+        for module in modules
+        for package in packages
+    )
 
 
 def frontend_of(model: object, forced: str | None = None) -> str:
@@ -45,13 +83,15 @@ def frontend_of(model: object, forced: str | None = None) -> str:
             known = ", ".join(FRONTENDS)
             raise PockError(Diagnostic(f"unknown frontend {quote(forced)}", help=f"known: {known}"))
         return forced
-    for name in FRONTENDS:
-        if name in origin(model).split():
+    for name, frontend in FRONTENDS.items():
+        if comes_from(model, frontend.origins):
             return name
     raise PockError(
         Diagnostic(
             f"{quote(type(model).__name__)} is no model that pock can import",
-            help="give a torch.nn.Module or a torch.export.ExportedProgram",
+            help="give a torch.nn.Module, a torch.export.ExportedProgram, a flax.nnx or Equinox "
+            "module, pock.jax.linen(module, variables), pock.jax.Model(function, params), a "
+            "keras.Model, a tf.Module or a tf.function",
         )
     )
 
@@ -61,10 +101,43 @@ def import_model(job: ImportJob) -> Imported:
 
     Raises PockError with everything that is not supported, and if the framework is missing.
     """
-    frontend_of(job.model, job.frontend)
-    from pock.frontends.torch.importer import import_torch
+    name = frontend_of(job.model, job.frontend)
+    load = _part(name, FRONTENDS[name].importer)
+    return load(job.model, job.example_inputs, job.example_targets, job.loss, name=job.name)
 
-    return import_torch(job.model, job.example_inputs, job.example_targets, job.loss, name=job.name)
+
+def reference_for(job: ImportJob) -> Reference:
+    """The training of `job` in its framework, to compare a program with.
+
+    Raises PockError as `import_model` does.
+    """
+    name = frontend_of(job.model, job.frontend)
+    reference = _part(name, FRONTENDS[name].reference)
+    return reference(job.model, job.example_inputs, job.example_targets, job.loss)
+
+
+def _part(name: str, place: str) -> Any:
+    """What "module:name" is in the folder of frontend `name`.
+
+    Raises PockError if its framework is missing.
+    """
+    module, _, attribute = place.partition(":")
+    package = FRONTENDS[name].package
+    try:
+        return getattr(import_module(f"{__name__}.{name}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != package:
+            raise
+        message = f"the frontend {quote(name)} needs {package}, which is not installed"
+        raise PockError(Diagnostic(message, help=f"pip install 'pock[{name}]'")) from None
+
+
+OPTIMIZERS: Mapping[str, tuple[str, str]] = {
+    "torch": ("torch", "optimizer:from_torch"),
+    "jax": ("optax", "optimizer:from_optax"),
+    "tensorflow": ("keras", "optimizer:from_keras"),
+}
+"""Frontend -> the package of optimizers that it knows, and what converts one."""
 
 
 def optimizer_from(optimizer: object) -> Optimizer:
@@ -72,15 +145,14 @@ def optimizer_from(optimizer: object) -> Optimizer:
 
     Raises PockError if it has no equivalent.
     """
-    if isinstance(optimizer, SGD | Adam | AdamW):
+    if isinstance(optimizer, SGD | Adam | AdamW | Lion):
         return optimizer
-    if "torch" in origin(optimizer).split():
-        from pock.frontends.torch.optimizer import from_torch
-
-        return from_torch(optimizer)
+    for name, (package, place) in OPTIMIZERS.items():
+        if comes_from(optimizer, (package,)):
+            return _part(name, place)(optimizer)
     raise PockError(
         Diagnostic(
             f"{quote(type(optimizer).__name__)} is no optimizer that pock knows",
-            help="give pock.SGD, pock.Adam, pock.AdamW or a torch optimizer",
+            help="give pock.SGD, pock.Adam, pock.AdamW, pock.Lion, or an optimizer of torch, optax or Keras",
         )
     )

@@ -1,4 +1,4 @@
-"""The C text of exp, log, tanh, erf, sqrt and of the random numbers, for float and for vectors.
+"""The C text of exp, log, tanh, erf and of the random numbers, for float and for vectors.
 
 One source gives both versions: the words in capitals are replaced (`FLOAT` is `float` or
 `pock_vf`, `POCK_exp` is `pock_exp` or `pock_vexp`). The functions have no branches, so that every
@@ -13,7 +13,24 @@ that no floating-point exception flag is promised.
 
 from __future__ import annotations
 
-ERROR_ULP = {"exp": 1.1, "log": 0.9, "tanh": 1.6, "erf": 1.8}
+from collections.abc import Mapping
+
+from pock_ir.targets.c import functions
+
+ERROR_ULP: Mapping[str, float] = {
+    "exp": 1.1,
+    "log": 0.9,
+    "tanh": 1.6,
+    "erf": 1.8,
+    "expm1": 1.9,
+    "log1p": 1.6,
+    "erfc": 7.0,
+    "sin": 1.8,
+    "cos": 1.8,
+    "floor": 0.0,
+    "round": 0.0,
+    "pow": 0.6,
+}
 """Largest error of each function in units of the last place, over all finite f32 arguments.
 
 A test sweeps the whole range and keeps these bounds.
@@ -180,13 +197,14 @@ def _instance(source: str, words: dict[str, str]) -> str:
 
 
 def scalar_math() -> str:
-    """pock_exp, pock_log, pock_tanh, pock_erf, pock_max, pock_min, pock_abs, pock_uniform.
+    """pock_exp, pock_log, pock_tanh, pock_erf, pock_max, pock_min, pock_abs, pock_uniform, and
+    pock_floor, pock_round, pock_expm1, pock_log1p, pock_erfc, pock_sin, pock_cos, pock_pow.
 
     Needs pock_select, pock_bits, pock_float and pock_integer of the prelude.
     """
-    return _instance("\n".join(_COMMON), _SCALAR_WORDS)
+    return _instance("\n".join((*_COMMON, *functions.SCALAR)), _SCALAR_WORDS)
 
 
 def vector_math() -> str:
     """The same functions as `scalar_math` over pock_vf, called pock_vexp and so on."""
-    return _instance("\n".join(_COMMON), _VECTOR_WORDS)
+    return _instance("\n".join((*_COMMON, *functions.VECTOR)), _VECTOR_WORDS)

@@ -37,11 +37,13 @@ from pock_ir.dialects.elementwise import (
     SiluOp,
 )
 from pock_ir.dialects.embedding import EmbeddingOp
+from pock_ir.dialects.functions import PowOp
 from pock_ir.dialects.loss import CrossEntropyOp
 from pock_ir.dialects.matmul import LinearOp
 from pock_ir.dialects.norm import BatchNormOp, LayerNormOp
 from pock_ir.dialects.pool import AvgPool2dOp, MaxPool2dOp
-from pock_ir.dialects.reduce import MaxOp, SumOp
+from pock_ir.dialects.reduce import MaxOp, MinOp, ProdOp, SumOp
+from pock_ir.dialects.rms_norm import RmsNormOp
 from pock_ir.dialects.softmax import LogSoftmaxOp, SoftmaxOp
 from pock_ir.interpret import run_block
 from pock_ir.op import PockOp
@@ -49,7 +51,7 @@ from pock_ir.passes.autodiff.engine import Request, build_gradients, is_differen
 from pock_ir.passes.autodiff.facet import VJP
 from pock_ir.types import Array, Tensor, shape_of, tensor
 
-ONLY_FIRST = (AttentionOp, CrossEntropyOp, LayerNormOp)
+ONLY_FIRST = (AttentionOp, CrossEntropyOp, LayerNormOp, RmsNormOp)
 """Ops whose other results are kept for the gradient and have none themselves."""
 
 STEP = 1e-6
@@ -204,6 +206,24 @@ def test_ties_of_two_values_against_torch(op_type, reference) -> None:
 @pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])
 def test_ties_of_a_maximum_against_torch(axes) -> None:
     compare(MaxOp, {"axes": axes}, lambda x: torch.amax(x, axes), [np.array(TIES)])
+
+
+@pytest.mark.parametrize("axes", [(1,), (0, 1)])
+def test_ties_of_a_minimum_against_torch(axes) -> None:
+    compare(MinOp, {"axes": axes}, lambda x: torch.amin(x, axes), [-np.array(TIES)])
+
+
+@pytest.mark.parametrize("zeros", [[], [0], [0, 2]])
+def test_products_with_zeros_against_torch(zeros) -> None:
+    x = np.array([[3.0, -2.0, 0.5], [1.0, 2.0, 4.0]])
+    x[0, zeros] = 0.0
+    compare(ProdOp, {"axes": (1,)}, lambda x: torch.prod(x, 1), [x])
+
+
+def test_powers_against_torch() -> None:
+    bases = np.array([-2.0, -1.5, 0.0, 0.0, 0.0, 3.0, -1.0, 0.5])
+    exponents = np.array([2.0, -3.0, 2.0, 1.0, 0.0, -1.5, 0.0, 0.7])
+    compare(PowOp, {}, torch.pow, [bases, exponents])
 
 
 def test_ties_of_max_pooling_against_torch() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from pock_ir.diagnostics import PockError
 from pock_ir.dialects.elementwise import MulOp, SubOp, TanhOp
 from pock_ir.dialects.matmul import LinearOp
 from pock_ir.interpret import find_function
-from pock_ir.passes.optimizer import RULES, SGD, Adam, AdamW, Optimizer, OptimizerPass
+from pock_ir.passes.optimizer import RULES, SGD, Adam, AdamW, Lion, Optimizer, OptimizerPass
 from pock_ir.passes.signature import (
     argument_attributes,
     kind_of,
@@ -128,6 +128,66 @@ def test_steps_equal_those_of_torch(chosen) -> None:
         np.testing.assert_allclose(found[name], array, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
+class KerasAdamW(torch.optim.Optimizer):
+    """keras.optimizers.AdamW.update_step: eps is added before the bias is corrected."""
+
+    def __init__(self, parameters, lr, betas, eps, weight_decay):
+        super().__init__(parameters, {})
+        self.options = lr, *betas, eps, weight_decay
+        self.count = 0
+
+    @torch.no_grad()
+    def step(self):
+        lr, beta1, beta2, eps, weight_decay = self.options
+        self.count += 1
+        alpha = lr * (1 - beta2**self.count) ** 0.5 / (1 - beta1**self.count)
+        for w in self.param_groups[0]["params"]:
+            if w.grad is not None:
+                m, v = self.state[w].setdefault("moments", [torch.zeros_like(w) for _ in range(2)])
+                w -= w * weight_decay * lr
+                m += (w.grad - m) * (1 - beta1)
+                v += (w.grad**2 - v) * (1 - beta2)
+                w -= m * alpha / (v**0.5 + eps)
+
+
+class OptaxLion(torch.optim.Optimizer):
+    """optax.lion: the sign of the interpolated momentum, then decay, then the rate."""
+
+    def __init__(self, parameters, lr, betas, weight_decay):
+        super().__init__(parameters, {})
+        self.options = lr, *betas, weight_decay
+
+    @torch.no_grad()
+    def step(self):
+        lr, beta1, beta2, weight_decay = self.options
+        for w in self.param_groups[0]["params"]:
+            if w.grad is not None:
+                m = self.state[w].setdefault("m", torch.zeros_like(w))
+                w -= lr * (torch.sign((1 - beta1) * w.grad + beta1 * m) + weight_decay * w)
+                m.copy_((1 - beta2) * w.grad + beta2 * m)
+
+
+OTHERS = [
+    (AdamW(0.05, eps=1e-3, weight_decay=0.1, eps_before_correction=True), KerasAdamW),
+    (Lion(0.01, (0.8, 0.95), weight_decay=0.1), OptaxLion),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "reference"), OTHERS)
+def test_steps_equal_those_of_other_frameworks(optimizer, reference) -> None:
+    options = {name: value for name, value in asdict(optimizer).items() if "before" not in name}
+    found = steps(with_optimizer(optimizer, TRAINED), optimizer.lr)
+    wanted = torch_steps(lambda parameters: reference(parameters, **options))
+    for name, array in wanted.items():
+        np.testing.assert_allclose(found[name], array, rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+def test_eps_before_correction_matters() -> None:
+    both = [Adam(0.05, eps=1e-3, eps_before_correction=early) for early in (False, True)]
+    late, early = (steps(with_optimizer(each, TRAINED), 0.05, 1)["w"] for each in both)
+    assert np.abs(late - early).max() > 1e-4
+
+
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
 def test_slice_is_updated_as_a_masked_parameter(kind) -> None:
     options = {"lr": 0.01} if kind is torch.optim.Adam else {"lr": 0.01, "momentum": 0.9}
@@ -227,9 +287,9 @@ def test_values_out_of_range() -> None:
 
 
 def test_pass_options_out_of_range() -> None:
-    apply = OptimizerPass(optimizer="lion").apply
+    apply = OptimizerPass(optimizer="adagrad").apply
     assert message(apply, CONTEXT, TRAINED.clone()) == [
-        "error: no optimizer 'lion'; there are adam, adamw, momentum, nesterov, sgd"
+        "error: no optimizer 'adagrad'; there are adam, adamw, lion, momentum, nesterov, sgd"
     ]
     apply = OptimizerPass(optimizer="adam", beta1=1.5).apply
     assert message(apply, CONTEXT, TRAINED.clone()) == [
@@ -251,6 +311,8 @@ def test_pass_keeps_the_options() -> None:
         SGD(lr=0.0, momentum=0.5, nesterov=True),
         Adam(lr=0.0, betas=(0.5, 0.75), eps=0.125, weight_decay=0.5),
         AdamW(lr=0.0),
+        AdamW(lr=0.0, eps_before_correction=True),
+        Lion(lr=0.0, betas=(0.5, 0.75), weight_decay=0.5),
     ):
         assert optimizer.to_pass().user_facing() == optimizer
 

@@ -23,7 +23,9 @@ from pock_ir.dialects import (
     norm,
     optimizer,
     pool,
+    recurrent,
     reduce,
+    rms_norm,
     scan,
     shape,
     softmax,
@@ -606,6 +608,52 @@ NORM = [
         ({}, {"eps": -1.0}, "eps should be at least 0.0, not -1.0"),
     ),
     *table(
+        recurrent.LstmCellOp,
+        ["2x12xf32", "2x3xf32"],
+        {},
+        ({0: "2x9xf32"}, {}, "gates should be tensor<2x12xf32>, not tensor<2x9xf32>"),
+        (["f32", "f32"], {}, "c should have a dim of cells"),
+    ),
+    *table(
+        recurrent.LstmCellGradOp,
+        ["2x12xf32", *["2x3xf32"] * 4],
+        {},
+        ({3: "3xf32"}, {}, "dh should be tensor<2x3xf32>, not tensor<3xf32>"),
+    ),
+    *table(
+        recurrent.GruCellOp,
+        ["2x9xf32", "2x9xf32", "2x3xf32"],
+        {},
+        ({1: "2x12xf32"}, {}, "h_gates should be tensor<2x9xf32>, not tensor<2x12xf32>"),
+    ),
+    *table(
+        recurrent.GruCellGradOp,
+        ["2x9xf32", "2x9xf32", "2x3xf32", "2x3xf32"],
+        {},
+        ({3: "3xf32"}, {}, "dnew_h should be tensor<2x3xf32>, not tensor<3xf32>"),
+    ),
+    *table(
+        rms_norm.RmsNormOp,
+        ["2x3xf32", C],
+        {"axis": 1, "eps": 1e-5},
+        ({}, {"axis": 2}, "axis 2 is out of range for rank 2"),
+        ({}, {"axis": 0}, "gamma should be tensor<2x3xf32>, not tensor<3xf32>"),
+        ({}, {"eps": -1.0}, "eps should be at least 0.0, not -1.0"),
+    ),
+    *table(
+        rms_norm.RmsNormGradInputOp,
+        ["2x3xf32", "2x3xf32", "2xf32", C],
+        {"axis": 1},
+        ({2: "3xf32"}, {}, "rstd should be tensor<2xf32>, not tensor<3xf32>"),
+        ({3: "2xf32"}, {}, "gamma should be tensor<3xf32>, not tensor<2xf32>"),
+    ),
+    *table(
+        rms_norm.RmsNormGradWeightOp,
+        ["2x3xf32", "2x3xf32", "2xf32"],
+        {"axis": 1},
+        ({0: "3x2xf32"}, {}, "dy should be tensor<2x3xf32>, not tensor<3x2xf32>"),
+    ),
+    *table(
         norm.LayerNormGradInputOp,
         ["2x3xf32", "2x3xf32", "2xf32", "2xf32", C],
         {"axis": 1},
@@ -779,7 +827,8 @@ DROPOUT = table(
 
 PLACE = {"weight_decay": 0.0, "axis": 0, "begin": 0}
 MOMENTUM = {**PLACE, "momentum": 0.9, "dampening": 0.0, "nesterov": False}
-ADAM = {**PLACE, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decoupled": False}
+EARLY = {"decoupled": False, "eps_before_correction": False}
+ADAM = {**PLACE, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, **EARLY}
 W, G = "5x3xf32", "2x3xf32"
 OPTIMIZER = [
     *table(
@@ -821,6 +870,14 @@ OPTIMIZER = [
         ({}, {"beta1": 1.0}, "beta1 should be in [0.0, 1.0), not 1.0"),
         ({}, {"beta2": -0.1}, "beta2 should be in [0.0, 1.0), not -0.1"),
         ({}, {"eps": -1e-8}, "eps should be at least 0.0, not -1e-08"),
+    ),
+    *table(
+        optimizer.LionOp,
+        [W, G, G, "f32"],
+        {"beta1": 0.9, "beta2": 0.99, **PLACE},
+        ({2: W}, {}, "m should be tensor<2x3xf32>, not tensor<5x3xf32>"),
+        ({}, {"beta1": 1.0}, "beta1 should be in [0.0, 1.0), not 1.0"),
+        ({}, {"beta2": -0.1}, "beta2 should be in [0.0, 1.0), not -0.1"),
     ),
     *table(
         optimizer.AdamCorrectionOp,

@@ -18,12 +18,14 @@ from pock_ir.dialects import (
     norm,
     optimizer,
     pool,
+    recurrent,
     reduce,
     scan,
     shape,
     softmax,
 )
 from pock_ir.dialects import gather as gathering
+from pock_ir.dialects import rms_norm as rms_norms
 from pock_ir.op import flag, integer, ints, number, text
 
 TORCH_DTYPES = {
@@ -403,6 +405,46 @@ def layer_norm_grad_params(op, dy, x, mean, rstd):
     return backward(lambda gamma, beta: normalise(op, x, gamma, beta), dy, one, one)
 
 
+def rms_norm(op, x, gamma):
+    axis, eps = integer(op.axis), number(op.eps)
+    y = F.rms_norm(x, x.shape[axis:], gamma, eps)
+    return y, torch.rsqrt(x.square().flatten(axis).mean(-1) + eps)
+
+
+def rms_normalise(op, x, gamma):
+    return F.rms_norm(x, x.shape[integer(op.axis) :], gamma, LAYER_EPS)
+
+
+def rms_norm_grad_input(op, dy, x, rstd, gamma):
+    return backward(lambda x: rms_normalise(op, x, gamma), dy, x)[0]
+
+
+def rms_norm_grad_weight(op, dy, x, rstd):
+    one = torch.ones(x.shape[integer(op.axis) :], dtype=x.dtype)
+    return backward(lambda gamma: rms_normalise(op, x, gamma), dy, one)[0]
+
+
+def lstm_cell(op, gates, c):
+    i, f, g, o = gates.chunk(4, -1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def lstm_cell_grad(op, gates, c, new_c, dh, dc):
+    return backward(lambda gates, c: lstm_cell(op, gates, c), (dh, dc), gates, c)
+
+
+def gru_cell(op, x_gates, h_gates, h):
+    # The formulas of torch.nn.GRU, in their order.
+    (xr, xz, xn), (hr, hz, hn) = x_gates.chunk(3, -1), h_gates.chunk(3, -1)
+    r, z = (xr + hr).sigmoid(), (xz + hz).sigmoid()
+    return (1 - z) * (xn + r * hn).tanh() + z * h
+
+
+def gru_cell_grad(op, x_gates, h_gates, h, dnew_h):
+    return backward(lambda *xs: gru_cell(op, *xs), dnew_h, x_gates, h_gates, h)
+
+
 # Softmax, loss, embedding ----------------------------------------------------------------------
 
 
@@ -561,6 +603,27 @@ def adam(op, w, g, m, v, rate, correction1, correction2):
     return whole, after["exp_avg"], after["exp_avg_sq"]
 
 
+def adam_or_keras(op, w, g, m, v, rate, correction1, correction2):
+    if not flag(op.eps_before_correction):
+        return adam(op, w, g, m, v, rate, correction1, correction2)
+    # keras.optimizers.Adam.update_step, for a whole parameter without weight decay
+    m = m + (g - m) * (1 - number(op.beta1))
+    v = v + (g.square() - v) * (1 - number(op.beta2))
+    alpha = rate * correction2 / correction1
+    return w - m * alpha / (v.sqrt() + number(op.eps)), m, v
+
+
+def lion(op, w, g, m, rate):
+    # optax.lion: scale_by_lion, add_decayed_weights, scale_by_learning_rate
+    axis, begin = integer(op.axis), integer(op.begin)
+    part = w.narrow(axis, begin, g.shape[axis]) if w.ndim else w
+    beta1, beta2 = number(op.beta1), number(op.beta2)
+    update = torch.sign((1 - beta1) * g + beta1 * m) + number(op.weight_decay) * part
+    whole = w.clone()
+    (whole.narrow(axis, begin, g.shape[axis]) if w.ndim else whole).copy_(part - rate * update)
+    return whole, (1 - beta2) * g + beta2 * m
+
+
 def constant(op):
     dtype = TORCH_DTYPES[str(op.type.element_type)]
     return torch.full(op.type.get_shape(), op.number(), dtype=dtype)
@@ -625,6 +688,13 @@ REFERENCES = {
     norm.LayerNormOp: layer_norm_squeezed,
     norm.LayerNormGradInputOp: layer_norm_grad_input,
     norm.LayerNormGradParamsOp: layer_norm_grad_params,
+    recurrent.LstmCellOp: lstm_cell,
+    recurrent.LstmCellGradOp: lstm_cell_grad,
+    recurrent.GruCellOp: gru_cell,
+    recurrent.GruCellGradOp: gru_cell_grad,
+    rms_norms.RmsNormOp: rms_norm,
+    rms_norms.RmsNormGradInputOp: rms_norm_grad_input,
+    rms_norms.RmsNormGradWeightOp: rms_norm_grad_weight,
     softmax.SoftmaxOp: lambda op, x: F.softmax(x, integer(op.axis)),
     softmax.LogSoftmaxOp: lambda op, x: F.log_softmax(x, integer(op.axis)),
     softmax.SoftmaxGradOp: softmax_grad,
@@ -637,7 +707,8 @@ REFERENCES = {
     attention.AttentionGradOp: attention_grad,
     optimizer.SgdOp: sgd,
     optimizer.MomentumOp: momentum,
-    optimizer.AdamOp: adam,
+    optimizer.AdamOp: adam_or_keras,
+    optimizer.LionOp: lion,
 }
 """By op: `reference(op, *operands)` with torch tensors, returning a tensor or several."""
 

@@ -25,7 +25,7 @@ PAIRS = dict(
     )
 )
 
-# Nothing in these amplifies rounding, so no tensor may need more than the plain rule.
+# Nothing in these amplifies rounding, so no tensor may need repeated runs.
 WELL_CONDITIONED = ("mlp", "mse", "bert")
 
 
@@ -39,7 +39,7 @@ def check(job: Job, steps: int = 3) -> Verification:
 def test_families(family: str) -> None:
     found = check(job(family, PAIRS[family]))
     if family in WELL_CONDITIONED:
-        assert not found.amplified()
+        assert not found.repeated()
 
 
 @pytest.mark.parametrize("family", ["mlp", "dropout"])
@@ -55,7 +55,7 @@ def test_everything_is_compared(family: str) -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers(optimizer: str) -> None:
-    assert not check(job("mlp", optimizer), steps=4).amplified()
+    assert not check(job("mlp", optimizer), steps=4).repeated()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_frozen_statistics() -> None:
     """Batch norm in eval mode, as in fine-tuning: nothing amplifies rounding there."""
     made = job("mcunet", "momentum")
     made.model.eval()
-    assert not check(made).amplified()
+    assert not check(made).repeated()
 
 
 SCHEMES = {
@@ -104,7 +104,7 @@ def test_schemes(name: str) -> None:
 
 def test_a_slice_with_adam() -> None:
     update = Scheme((Rule("layers.0.weight", ratio=0.5), Rule("layers.1.*")))
-    assert not check(job("mlp", "adam", update=update)).amplified()
+    assert not check(job("mlp", "adam", update=update)).repeated()
 
 
 def test_last_block_of_bert() -> None:
@@ -166,7 +166,7 @@ def test_products_without_bias_before_activations(activation: type[nn.Module]) -
         nn.Linear(7, CLASSES, bias=False),
     )
     made = Job(model, (torch.randn(3, 2, 6, 5),), torch.arange(3), name="net")
-    assert not check(made, steps=2).amplified()
+    assert not check(made, steps=2).repeated()
 
 
 def test_parameters_without_gradient_stay() -> None:

@@ -1,6 +1,6 @@
 """Samples of optimizer updates."""
 
-from pock_ir.dialects.optimizer import AdamCorrectionOp, AdamOp, MomentumOp, SgdOp
+from pock_ir.dialects.optimizer import AdamCorrectionOp, AdamOp, LionOp, MomentumOp, SgdOp
 from samples.sample import Sample, given, normal, positive
 
 # Eighths are exact in f32, so that the f64 variant has the same rate.
@@ -28,7 +28,8 @@ def momentum(w, g, place, id, reason, step=1, decay=0.0, **changed) -> Sample:
 
 
 def adam(w, g, place, id, reason, step=3, decay=0.0, **changed) -> Sample:
-    properties = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decoupled": False, **changed}
+    properties = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, **changed}
+    properties = {"decoupled": False, "eps_before_correction": False, **properties}
     beta1, beta2 = properties["beta1"], properties["beta2"]
     corrections = (
         given(1 - beta1 ** (step + 1), fixed=True),
@@ -37,6 +38,12 @@ def adam(w, g, place, id, reason, step=3, decay=0.0, **changed) -> Sample:
     state = (normal(*g), positive(*g))
     operands = (normal(*w), normal(*g), *state, RATE, *corrections)
     return Sample(AdamOp, operands, {"weight_decay": decay, **properties, **place}, id, reason)
+
+
+def lion(w, g, place, id, reason, decay=0.0, **changed) -> Sample:
+    properties = {"beta1": 0.9, "beta2": 0.99, **changed}
+    operands = (normal(*w), normal(*g), normal(*g), RATE)
+    return Sample(LionOp, operands, {"weight_decay": decay, **properties, **place}, id, reason)
 
 
 FULL = ((3, 5), (3, 5), WHOLE)
@@ -54,6 +61,10 @@ SAMPLES = [
     adam(*FULL, "first", "the first step", step=0),
     adam(*FULL, "decay", "L2 regularisation", decay=0.25),
     adam(*FULL, "decoupled", "AdamW", decay=0.25, decoupled=True),
+    adam(*FULL, "early", "eps as Keras adds it", eps=0.1, eps_before_correction=True),
+    *(lion(*row) for row in PLACES),
+    lion(*FULL, "decay", "decoupled weight decay", decay=0.25),
+    lion(*FULL, "still", "no momentum, so that a gradient of 0 does not move", beta1=0.0),
     adam(*FULL, "short", "beta1 below 1/2 lerps from the other end", beta1=0.25),
     *(
         Sample(AdamCorrectionOp, (given(step, "i32"),), {"beta1": 0.9, "beta2": 0.999}, id, reason)

@@ -188,6 +188,25 @@ def test_a_difference_is_no(
     assert status == 1 and "1 of 1 tensors differ; the first: gradient 0.weight in step 1" in out
 
 
+def test_repeated_runs_are_shown(
+    job: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pock.verify
+
+    repeated = pock.verify.Repeated((2e-3,) * 16, (2e-3, 1e-3) * 8)
+    row = pock.verify.Row(1, "gradient", "0.weight", 0.5, 0.5, 1e-8, repeated=repeated)
+    found = pock.verify.Verification((row,))
+    monkeypatch.setattr("pock.compiler.verify_program", lambda job, steps: found)
+    status, out, _ = run(["verify", job], capsys)
+    assert status == 0
+    cells = next(line.split() for line in reversed(out.splitlines()) if "0.weight" in line)
+    assert cells[-4:-1] == ["2.00e-03", "1.50e-03", "0.75"]
+    assert "1 tensors were judged by repeated runs: pock's median error is 1.33 times" in out
+    status, out, _ = run(["verify", job, "--json"], capsys)
+    shown = json.loads(out)["rows"][0]["repeated"]
+    assert (shown["runs"], shown["exceedance"], shown["own_median"]) == (16, 0.75, 2e-3)
+
+
 @pytest.fixture
 def data() -> Path:
     rng = np.random.default_rng(0)

@@ -29,6 +29,9 @@ def ops(
     else:
         header = list(rows[0])
         console.result(table([header, *([_cell(row[key]) for key in header] for row in rows)]))
+        others = support_table()["others"].get(frontend)
+        if others is not None:
+            console.result(f"{len(rows)} are supported; {others} others are refused")
     return EXIT_OK
 
 

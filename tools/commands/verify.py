@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def _text(verification: Verification) -> str:
     shown = differing[:SHOWN] or rows
     header = ["step", "what", "tensor", "error", "pock to f64", "framework to f64"]
     lines = [table([header, *map(_cells, shown)], right=[0, 3, 4, 5])]
+    lines += _repeated(shown)
     count = len(verification.rows)
     if verification.passed:
         lines.append(f"all {count} tensors agree (tolerance {TOLERANCE:g}); shown: largest errors")
@@ -65,12 +67,38 @@ def _text(verification: Verification) -> str:
         first = differing[0] if differing else None
         where = f"; the first: {first.kind} {first.name} in step {first.step}" if first else ""
         lines.append(f"{len(differing)} of {count} tensors differ{where}")
+    if verification.ratio is not None:
+        lines.append(
+            f"{len(verification.repeated())} tensors were judged by repeated runs: pock's median "
+            f"error is {verification.ratio:.2f} times the framework's (geometric mean)"
+        )
     return "\n".join(lines)
 
 
 def _cells(row: Row) -> list[str]:
     errors = (row.error, row.own, row.framework)
     return [str(row.step), row.kind, row.name, *(f"{error:.2e}" for error in errors)]
+
+
+def _repeated(rows: Sequence[Row]) -> list[str]:
+    """A table of those of `rows` that were judged by repeated runs, if there are any."""
+    cells = [
+        [
+            *(str(row.step), row.kind, row.name),
+            *(f"{median:.2e}" for median in row.repeated.medians),
+            f"{row.repeated.exceedance:.2f}",
+            f"{row.repeated.chance:.1e}",
+        ]
+        for row in rows
+        if row.repeated is not None
+    ]
+    if not cells:
+        return []
+    header = [
+        *("step", "what", "tensor", "pock's median", "framework's median"),
+        *("P(pock's is larger)", "chance"),
+    ]
+    return ["", table([header, *cells], right=[0, 3, 4, 5, 6]), ""]
 
 
 def _check_same(folder: Path, stored: Program, program: Program) -> None:

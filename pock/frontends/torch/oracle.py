@@ -23,12 +23,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pock.frontends.torch.arguments import to_numpy
 from pock.frontends.torch.loss import LOGITS, LOSSES, Loss
+from pock.frontends.torch.other_optimizers import EarlyEpsAdam, SignedMomentum
+from pock.reference import Part
 from pock_ir.dialects.dropout import keep_mask
-from pock_ir.passes.optimizer import SGD, AdamW, Optimizer
+from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 from pock_ir.types import Array
-
-Part = tuple[int, Sequence[int]]
-"""The trained part of a parameter: an axis, and indices along it."""
 
 Batch = tuple[Any, Any]
 """(inputs, targets): inputs are a tuple of arguments or a mapping of keywords."""
@@ -104,19 +103,26 @@ def train_reference(
         if rates is not None:
             training.rate = rates[step]
         value = training.backward(*batches[step % len(batches)])
-        gradients = training.gradients()
+        gradients = _copies(training.gradients())
         training.update()
-        history.append(ReferenceStep(value, gradients, training.updated()))
+        history.append(ReferenceStep(value, gradients, _copies(training.updated())))
     return history
 
 
+def _copies(views: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: value.copy() for name, value in views.items()}
+
+
 class ReferenceTraining:
-    """A copy of `model` in training: call `backward`, then `update`, once per step.
+    """A training of `model`, which is only called: call `backward`, then `update`, once per step.
+
+    Arrays that it returns are views of its own memory where that is possible.
 
     dtype: of all float parameters, buffers and inputs; float64 gives the exact trajectory that
         rounding errors are judged by.
     trainable: framework name -> None (all of it) or the trained part; None: every parameter that
         requires a gradient. A part has optimizer state of its own, as in pock.
+    weights: other values for some parameters, by framework name.
     seed: of dropout.
     """
 
@@ -128,9 +134,10 @@ class ReferenceTraining:
         *,
         dtype: torch.dtype = torch.float32,
         trainable: Mapping[str, Part | None] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
         seed: int = 0,
     ) -> None:
-        self._state = _State(model, loss, trainable, dtype)
+        self._state = _State(model, loss, trainable, weights or {}, dtype)
         self._optimizer = make_optimizer(optimizer, list(self._state.leaves.values()))
         self._seed = seed
         self._steps = 0
@@ -157,11 +164,15 @@ class ReferenceTraining:
         return {name: _gradient(leaf) for name, leaf in self._state.leaves.items()}
 
     def update(self, replaced: Mapping[str, Array] | None = None) -> None:
-        """Step the optimizer; the gradients of the parameters in `replaced` are those instead."""
+        """Step the optimizer; the gradients of the parameters in `replaced` are those instead.
+
+        Gradients are gone afterwards.
+        """
         for name, gradient in (replaced or {}).items():
             leaf = self._state.leaves[name]
             leaf.grad = torch.from_numpy(gradient).to(leaf.dtype)
         self._optimizer.step()
+        self._optimizer.zero_grad()
 
     def updated(self) -> dict[str, Array]:
         """Trained parameters (whole) and all buffers as they are now."""
@@ -169,11 +180,20 @@ class ReferenceTraining:
 
 
 def _gradient(leaf: Tensor) -> Array:
-    return to_numpy(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+    return _view(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+
+
+def _view(value: Tensor) -> Array:
+    """The data of a tensor, without a copy if numpy has its dtype."""
+    return to_numpy(value) if value.dtype == torch.bfloat16 else value.detach().cpu().numpy()
 
 
 def make_optimizer(optimizer: Optimizer, parameters: list[Tensor]) -> torch.optim.Optimizer:
     """The PyTorch optimizer that `optimizer` describes, in its plain (for-loop) form."""
+    if isinstance(optimizer, Lion):
+        return SignedMomentum(parameters, optimizer)
+    if isinstance(optimizer, Adam) and optimizer.eps_before_correction:
+        return EarlyEpsAdam(parameters, optimizer)
     shared: dict[str, Any] = {"lr": optimizer.lr, "weight_decay": optimizer.weight_decay}
     if isinstance(optimizer, SGD):
         extra = {key: getattr(optimizer, key) for key in ("momentum", "dampening", "nesterov")}
@@ -192,43 +212,45 @@ class _State:
         model: nn.Module,
         loss: Loss,
         trainable: Mapping[str, Part | None] | None,
+        weights: Mapping[str, Tensor],
         dtype: torch.dtype,
     ) -> None:
-        self._model = copy.deepcopy(model).to(dtype)
+        self._model = model
         function = LOSSES[loss] if isinstance(loss, str) else loss
         is_module = isinstance(function, nn.Module)
         self._loss = copy.deepcopy(function).to(dtype) if is_module else function
         self._takes_logits = isinstance(loss, str | nn.Module)
         self._dtype = dtype
-        self._parameters = {name: value.detach() for name, value in self._model.named_parameters()}
-        self._buffers = dict(self._model.named_buffers())
-        self._parts = self._default_parts() if trainable is None else dict(trainable)
-        self.leaves = {name: self._leaf(name) for name in self._parts}
+        named = dict(model.named_parameters())
+        default = {name: None for name, value in named.items() if value.requires_grad}
+        self._parts = default if trainable is None else dict(trainable)
+        self.leaves = {n: self._leaf(n, weights.get(n, named[n])) for n in self._parts}
+        # What trains as a whole is nowhere but in its leaf: large models would not fit twice.
+        rest = named.keys() - {name for name, part in self._parts.items() if part is None}
+        self._parameters = {n: self._cast(weights.get(n, named[n]).detach()) for n in rest}
+        self._buffers = {n: self._cast(value.clone()) for n, value in model.named_buffers()}
 
-    def _default_parts(self) -> dict[str, Part | None]:
-        named = self._model.named_parameters()
-        return {name: None for name, value in named if value.requires_grad}
-
-    def _leaf(self, name: str) -> Tensor:
+    def _leaf(self, name: str, value: Tensor) -> Tensor:
         """The tensor that the optimizer updates."""
-        value, part = self._parameters[name], self._parts[name]
+        part = self._parts[name]
         chosen = value if part is None else value.index_select(part[0], torch.tensor(part[1]))
-        return chosen.clone().requires_grad_()
+        return chosen.detach().to(self._dtype, copy=True).requires_grad_()
 
-    def _parameter(self, name: str) -> Tensor:
-        """The parameter as the model sees it, with its trained part in place."""
-        value, part = self._parameters[name], self._parts.get(name)
-        if name not in self.leaves:
-            return value
-        leaf = self.leaves[name]
-        return leaf if part is None else value.index_copy(part[0], torch.tensor(part[1]), leaf)
+    def _tensors(self) -> dict[str, Tensor]:
+        """The parameters as the model sees them, with their trained parts in place."""
+        return self._parameters | {name: self._whole(name) for name in self.leaves}
+
+    def _whole(self, name: str) -> Tensor:
+        leaf, part = self.leaves[name], self._parts[name]
+        if part is None:
+            return leaf
+        return self._parameters[name].index_copy(part[0], torch.tensor(part[1]), leaf)
 
     def loss(self, inputs: Any, targets: Any) -> Tensor:
         """Forward and loss; buffers are updated in place by the model."""
-        tensors = {name: self._parameter(name) for name in self._parameters} | self._buffers
         args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
         args, kwargs = self._cast(tuple(args)), self._cast(dict(kwargs))
-        outputs = functional_call(self._model, tensors, args, kwargs)
+        outputs = functional_call(self._model, self._tensors() | self._buffers, args, kwargs)
         return self._loss(self._chosen(outputs), self._cast(targets))
 
     def _cast(self, tree: Any) -> Any:
@@ -248,5 +270,5 @@ class _State:
 
     def updated(self) -> dict[str, Array]:
         """Trained parameters and all buffers as they are now."""
-        trained = {name: to_numpy(self._parameter(name)) for name in self.leaves}
-        return trained | {name: to_numpy(value) for name, value in self._buffers.items()}
+        trained = {name: _view(self._whole(name)) for name in self.leaves}
+        return trained | {name: _view(value) for name, value in self._buffers.items()}

@@ -20,6 +20,7 @@ from pock_ir.dialects.elementwise import ElementwiseOp
 from pock_ir.dialects.embedding import EmbeddingGradOp
 from pock_ir.dialects.kern import NONE, CallOp, body_ops, reuses_of, updates_of, yielded
 from pock_ir.dialects.shape import BroadcastOp, ConstantOp, ReshapeOp
+from pock_ir.lowering.loops.spill import EXPENSIVE
 from pock_ir.lowering.loops.updates import UPDATES
 from pock_ir.op import PockOp, ints
 from pock_ir.target import Target
@@ -258,7 +259,7 @@ class BodyEpilogue:
 
 
 def _has_function(line: str) -> bool:
-    return any(f"pock_{name}(" in line for name in ("exp", "log", "tanh", "erf"))
+    return any(f"pock_{name}(" in line for name in EXPENSIVE)
 
 
 def row_index(shape: Shape, axes: Sequence[int]) -> str:

@@ -16,10 +16,10 @@ builtin.module attributes {pock.level = "train"} {
       : (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<f32>, tensor<i32>) -> (tensor<3x17xf32>, tensor<3x17xf32>)
     func.return %r0, %r1 : tensor<3x17xf32>, tensor<3x17xf32>
   }
-  // CHECK: train.adam %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {weight_decay = 0.000000e+00 : f64, beta1 = 9.000000e-01 : f64, beta2 = 9.990000e-01 : f64, eps = 1.000000e-08 : f64, decoupled = false, axis = 0 : i64, begin = 0 : i64} : (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>)
+  // CHECK: train.adam %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {weight_decay = 0.000000e+00 : f64, beta1 = 9.000000e-01 : f64, beta2 = 9.990000e-01 : f64, eps = 1.000000e-08 : f64, decoupled = false, eps_before_correction = false, axis = 0 : i64, begin = 0 : i64} : (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>)
   func.func @adam(%a: tensor<3x17xf32>, %b: tensor<3x17xf32>, %c: tensor<3x17xf32>, %d: tensor<3x17xf32>, %e: tensor<f32>, %f: tensor<f32>, %g: tensor<f32>) -> (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>) {
     %r0, %r1, %r2 = train.adam %a, %b, %c, %d, %e, %f, %g
-      {weight_decay = 0.000000e+00 : f64, beta1 = 9.000000e-01 : f64, beta2 = 9.990000e-01 : f64, eps = 1.000000e-08 : f64, decoupled = false, axis = 0 : i64, begin = 0 : i64}
+      {weight_decay = 0.000000e+00 : f64, beta1 = 9.000000e-01 : f64, beta2 = 9.990000e-01 : f64, eps = 1.000000e-08 : f64, decoupled = false, eps_before_correction = false, axis = 0 : i64, begin = 0 : i64}
       : (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>)
     func.return %r0, %r1, %r2 : tensor<3x17xf32>, tensor<3x17xf32>, tensor<3x17xf32>
   }

@@ -33,7 +33,65 @@ KEYS = torch.tensor([[True] * 6, [True, True, False, False, False, True]])[:, No
 BLIND = torch.tensor([[True] * 6, [False] * 6])[:, None, None, :]
 BIAS = torch.linspace(-1, 1, 30).reshape(5, 6)
 
+
+def wave(*shape):
+    return torch.sin(1.7 * torch.arange(torch.Size(shape).numel()).double()).reshape(shape)
+
+
+def layers(gates, cells, directions, count, inputs, biases=True):
+    """The weights of a recurrent network, as its module would list them."""
+    found = []
+    for layer in range(count):
+        width = inputs if layer == 0 else directions * cells
+        for _ in range(directions):
+            found += [wave(gates * cells, width), wave(gates * cells, cells) * 0.5]
+            found += [wave(gates * cells), wave(gates * cells) * 0.3] if biases else []
+    return found
+
+
+# Made before anything is traced: a constant is then the same number on both sides.
+BOTH_WAYS = layers(4, 3, 2, 2, 4), [wave(4, 1, 3), wave(4, 1, 3) + 0.2]
+NO_BIAS = layers(4, 5, 1, 1, 2, biases=False), [wave(1, 2, 5), wave(1, 2, 5) - 0.1]
+UNITS = layers(3, 5, 1, 2, 2), [wave(2, 2, 5)]
+ONE_STEP = layers(4, 2, 1, 1, 4), layers(3, 2, 1, 1, 4), [wave(3, 2), wave(3, 2) + 0.1]
+
+
+def like(x, tensors):
+    return [tensor.to(x.dtype) for tensor in tensors]
+
+
+def lstm(x):
+    """Two layers in both directions; the output and both last states."""
+    weights, state = (like(x, tensors) for tensors in BOTH_WAYS)
+    parts = torch.lstm(x[:, None], state, weights, True, 2, 0.0, False, True, False)
+    return torch.cat([part.flatten() for part in parts])
+
+
+def lstm_first(x):
+    """The batch is the first dim; no biases."""
+    weights, state = (like(x, tensors) for tensors in NO_BIAS)
+    rows = x.reshape(2, 3, 2)
+    return torch.lstm(rows, state, weights, False, 1, 0.0, False, False, True)[0]
+
+
+def gru(x):
+    weights, (state,) = (like(x, tensors) for tensors in UNITS)
+    parts = torch.gru(x.reshape(3, 2, 2), state, weights, True, 2, 0.0, False, False, False)
+    return torch.cat([part.flatten() for part in parts])
+
+
+def cells(x):
+    """One step of each kind of cell."""
+    four, three, state = (like(x, tensors) for tensors in ONE_STEP)
+    h, c = torch.lstm_cell(x, state, *four)
+    return torch.stack([h, c, torch.gru_cell(x, state[0], *three)])
+
+
 UNARY = {
+    "lstm": lstm,
+    "lstm_first": lstm_first,
+    "gru": gru,
+    "cells": cells,
     "abs": torch.abs,
     "erf": torch.erf,
     "exp": torch.exp,
@@ -54,6 +112,43 @@ UNARY = {
     "mish": F.mish,
     "logsigmoid": F.logsigmoid,
     "tanh": torch.tanh,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tan": torch.tan,
+    "erfc": torch.erfc,
+    "expm1": torch.expm1,
+    "exp2": torch.exp2,
+    "floor": lambda x: x.floor(),
+    "ceil": lambda x: x.ceil(),
+    "trunc": lambda x: x.trunc(),
+    "round": lambda x: x.round(),
+    "remainder": lambda x: torch.remainder(x, 0.75) + torch.remainder(x, -3),
+    "fmod": lambda x: torch.fmod(x, 0.75),
+    "amin": lambda x: x.amin(1),
+    "min": torch.min,
+    "min_dim": lambda x: x.min(0).values,
+    "max_dim": lambda x: x.max(1, keepdim=True).values,
+    "prod": lambda x: x.prod(1),
+    "prod_all": lambda x: x[1:].prod(),
+    "cumsum": lambda x: x.cumsum(0),
+    "flip": lambda x: x.flip(0, 1),
+    "roll": lambda x: x.roll(1, 1),
+    "reflect": lambda x: F.pad(x, (2, 1), mode="reflect"),
+    "replicate": lambda x: F.pad(x[None], (1, 0, 2, 1), mode="replicate"),
+    "circular": lambda x: F.pad(x[None], (1, 2, 0, 3), mode="circular"),
+    "nearest": lambda x: F.interpolate(x[None], scale_factor=2.0),
+    "nearest_2d": lambda x: F.interpolate(x[None, None], (7, 3)),
+    "nearest_exact": lambda x: F.interpolate(x[None, None], (7, 3), mode="nearest-exact"),
+    "linear_resize": lambda x: F.interpolate(x[None], 7, mode="linear"),
+    "bilinear": lambda x: F.interpolate(x[None, None], (7, 3), mode="bilinear"),
+    "bilinear_corners": lambda x: F.interpolate(
+        x[None, None], scale_factor=(2.0, 1.5), mode="bilinear", align_corners=True
+    ),
+    "gathered": lambda x: x.gather(1, torch.tensor([[0, 3, 3], [1, 1, 2]])),
+    "indexed": lambda x: x[:, torch.tensor([[0, -1], [2, 2]])],
+    "selected": lambda x: x.index_select(1, torch.tensor([3, 0, 3])),
+    "pow_tensor": lambda x: torch.pow(x.abs() + 0.5, x),
+    "pow_base": lambda x: 2.0**x,
     "square": torch.square,
     "pow2": lambda x: x**2,
     "pow3": lambda x: x**3,
@@ -121,6 +216,23 @@ CASES = {
     **{name: (function, (X,)) for name, function in UNARY.items()},
     "log": (torch.log, (POSITIVE,)),
     "log1p": (torch.log1p, (POSITIVE,)),
+    "log2": (lambda x: torch.log2(x) + torch.log10(x), (POSITIVE,)),
+    "floor_divide": (lambda x, y: x // y + torch.div(x, y, rounding_mode="trunc"), (X, Y)),
+    "integer_divide": (
+        lambda n: n // 2 + n % -3 + torch.div(n, 2, rounding_mode="trunc"),
+        (COUNTS,),
+    ),
+    "integer_fmod": (lambda n: torch.fmod(n, 3), (COUNTS,)),
+    "integer_bits": (lambda n: (n & 6) | (n ^ ~n) ^ (n & n), (COUNTS,)),
+    "truth_xor": (lambda t: t ^ ~t[:1] | torch.logical_xor(t, t[:, :1]), (TRUTH,)),
+    "argmax": (lambda x: x.argmax(1) + x.argmin(1, keepdim=True)[:, 0], (X,)),
+    "argmax_all": (lambda x: x.argmax() + x.argmin(), (X,)),
+    "max_indices": (lambda x: x.max(1).indices + x.min(1).indices, (X,)),
+    "any": (lambda t: torch.stack([t.any(1), t.all(1)]), (TRUTH,)),
+    "any_all": (lambda n: n.any() & ~n.all(), (COUNTS,)),
+    "isfinite": (lambda x: torch.stack([(1 / x).isfinite(), (1 / x).isinf()]), (X,)),
+    "cumsum_integers": (lambda n: n.cumsum(1), (COUNTS,)),
+    "one_hot": (lambda n: F.one_hot(n, 5), (LABELS,)),
     "sqrt": (torch.sqrt, (POSITIVE,)),
     "rsqrt": (torch.rsqrt, (POSITIVE,)),
     "reciprocal": (lambda x: 2 / x, (POSITIVE,)),

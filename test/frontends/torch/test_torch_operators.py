@@ -17,7 +17,9 @@ from pock_ir.passes.scheme import ApplySchemePass, parse_update
 
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12}
 
-NO_GRADIENT = {"pow0", "dropout_all", "sign"}
+NO_GRADIENT = {
+    *("pow0", "dropout_all", "sign", "floor", "ceil", "trunc", "round"),
+}
 """The gradient is zero everywhere, which autodiff leaves out."""
 
 

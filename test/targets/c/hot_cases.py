@@ -318,6 +318,7 @@ def momentum(emit: Emitter, v: Sequence[Any]) -> list[Any]:
 def adam(emit: Emitter, v: Sequence[Any]) -> list[Any]:
     """w', m', v'; extra: w, m, v, rate, correction1, correction2"""
     properties = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decoupled": True, **SLICE}
+    properties["eps_before_correction"] = False
     return list(emit.op(AdamOp, v[3], v[0], *v[4:9], **properties).results)
 
 

@@ -1,4 +1,4 @@
-"""exp, log, tanh and erf of the C prelude: error bounds, special values, scalar against vector."""
+"""The functions of the C prelude: error bounds, special values, scalar against vector."""
 
 from __future__ import annotations
 
@@ -60,13 +60,22 @@ SWEEP(exp, exp)
 SWEEP(log, log)
 SWEEP(tanh, tanh)
 SWEEP(erf, erf)
+SWEEP(expm1, expm1)
+SWEEP(log1p, log1p)
+SWEEP(erfc, erfc)
+SWEEP(sin, sin)
+SWEEP(cos, cos)
+SWEEP(floor, floor)
+SWEEP(round, rint)
 
 int main(int argc, char **argv)
 {
     const uint32_t stride = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1u;
     const struct { const char *name; result (*run)(uint32_t); } all[] = {
-        {"exp", sweep_exp}, {"log", sweep_log}, {"tanh", sweep_tanh}, {"erf", sweep_erf}};
-    for (int i = 0; i < 4; i++) {
+        {"exp", sweep_exp}, {"log", sweep_log}, {"tanh", sweep_tanh}, {"erf", sweep_erf},
+        {"expm1", sweep_expm1}, {"log1p", sweep_log1p}, {"erfc", sweep_erfc},
+        {"sin", sweep_sin}, {"cos", sweep_cos}, {"floor", sweep_floor}, {"round", sweep_round}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const result r = all[i].run(stride);
         printf("%s %.3f %.3f %08x %u\\n", all[i].name, r.scalar, r.wide, r.at, r.differ);
     }
@@ -98,6 +107,35 @@ def test_errors_stay_in_their_bounds(tmp_path: Path, name: str, contract: str) -
         function, scalar, wide, at, _ = line.split()
         worst = max(float(scalar), float(wide))
         assert worst <= ERROR_ULP[function], f"{function}: {worst} ulp, scalar worst at {at}"
+
+
+POWERS = """
+#include <stdio.h>
+
+DISTANCE
+int main(void)
+{
+    double worst = 0.0;
+    uint32_t a = 1u, b = 2u;
+    for (uint32_t i = 0; i < 2000000u; i++) {
+        a = a * 1664525u + 1013904223u;
+        b = b * 22695477u + 1u;
+        const float size = pock_float(a >> 1), x = i % 4u ? size : -size;
+        const float y = i % 2u ? (float)((int32_t)(b >> 24) - 128) : pock_integer(b) * 1e-8f;
+        const double error = ulps(pock_pow(x, y), pow((double)x, (double)y));
+        worst = error > worst ? error : worst;
+    }
+    printf("%.3f", worst);
+    return 0;
+}
+"""
+
+
+def test_error_of_pow(tmp_path: Path) -> None:
+    distance = SWEEP[SWEEP.index("/* the distance") : SWEEP.index("typedef")]
+    program = build(tmp_path, "c", POWERS.replace("DISTANCE", distance))
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) <= ERROR_ULP["pow"]
 
 
 SPECIAL = """

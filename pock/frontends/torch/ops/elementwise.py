@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 from pock.frontends.torch.ops.common import broadcast, cast, splat, splat_like
 from pock.frontends.torch.table import DTYPE_NAMES, Call, handles
 from pock_ir.build import Emitter
+from pock_ir.dialects.division import BitwiseOp
 from pock_ir.dialects.elementwise import (
     AbsOp,
     AddOp,
@@ -42,6 +43,7 @@ from pock_ir.dialects.elementwise import (
     SubOp,
     TanhOp,
 )
+from pock_ir.dialects.functions import CosOp, ErfcOp, Expm1Op, Log1pOp, SinOp
 from pock_ir.op import PockOp
 from pock_ir.types import dtype_of, tensor
 
@@ -49,17 +51,22 @@ aten = torch.ops.aten
 
 UNARY: Mapping[Any, type[PockOp]] = {
     aten.abs.default: AbsOp,
+    aten.cos.default: CosOp,
     aten.erf.default: ErfOp,
+    aten.erfc.default: ErfcOp,
     aten.exp.default: ExpOp,
+    aten.expm1.default: Expm1Op,
     aten.hardsigmoid.default: HardSigmoidOp,
     aten.hardswish.default: HardSwishOp,
     aten.log.default: LogOp,
+    aten.log1p.default: Log1pOp,
     aten.neg.default: NegOp,
     aten.reciprocal.default: ReciprocalOp,
     aten.relu.default: ReluOp,
     aten.rsqrt.default: RsqrtOp,
     aten.sigmoid.default: SigmoidOp,
     aten.silu.default: SiluOp,
+    aten.sin.default: SinOp,
     aten.sqrt.default: SqrtOp,
     aten.tanh.default: TanhOp,
 }
@@ -91,12 +98,18 @@ COMPARE: Mapping[Any, str] = {
     for overload in ("Scalar", "Tensor")
 }
 
-LOGICAL: Mapping[Any, type[PockOp]] = {
-    aten.bitwise_and.Tensor: LogicalAndOp,
-    aten.bitwise_or.Tensor: LogicalOrOp,
-    aten.logical_and.default: LogicalAndOp,
-    aten.logical_or.default: LogicalOrOp,
+LOGICAL: Mapping[Any, tuple[type[PockOp] | None, str]] = {
+    aten.bitwise_and.Scalar: (LogicalAndOp, "and"),
+    aten.bitwise_and.Tensor: (LogicalAndOp, "and"),
+    aten.bitwise_or.Scalar: (LogicalOrOp, "or"),
+    aten.bitwise_or.Tensor: (LogicalOrOp, "or"),
+    aten.bitwise_xor.Scalar: (None, "xor"),
+    aten.bitwise_xor.Tensor: (None, "xor"),
+    aten.logical_and.default: (LogicalAndOp, "and"),
+    aten.logical_or.default: (LogicalOrOp, "or"),
+    aten.logical_xor.default: (None, "xor"),
 }
+"""By operator: what it is on truth values (None: they differ), and on the bits of integers."""
 
 POWERS: Mapping[float, type[PockOp]] = {
     -1.0: ReciprocalOp,
@@ -150,17 +163,27 @@ def compare(call: Call) -> SSAValue:
 
 @handles(*LOGICAL)
 def logical(call: Call) -> SSAValue:
-    """and, or on truth values; `bitwise` operators on integers are refused."""
-    call.require(_dtype(call) == "i1", "bit operations on integers are not supported")
-    lhs, rhs = operand(call, "self", "i1"), operand(call, "other", "i1")
-    return call.emit(LOGICAL[call.node.target], lhs, rhs)
+    """and, or, exclusive or on truth values, or on the bits of integers."""
+    dtype = _dtype(call)
+    op_type, operation = LOGICAL[call.node.target]
+    lhs, rhs = operand(call, "self", dtype), operand(call, "other", dtype)
+    if dtype != "i1":
+        return call.emit(BitwiseOp, lhs, rhs, operation=operation)
+    if op_type is None:
+        return call.emit(
+            CompareOp, *(cast(call.emit, x, "i32") for x in (lhs, rhs)), predicate="ne"
+        )
+    return call.emit(op_type, lhs, rhs)
 
 
 @handles(aten.bitwise_not.default, aten.logical_not.default)
 def logical_not(call: Call) -> SSAValue:
-    """not x, for truth values."""
-    call.require(_dtype(call) == "i1", "bit operations on integers are not supported")
-    return call.emit(LogicalNotOp, operand(call, "self", "i1"))
+    """not x, for truth values; each bit exchanged, for integers."""
+    dtype = _dtype(call)
+    x = operand(call, "self", dtype)
+    if dtype == "i1":
+        return call.emit(LogicalNotOp, x)
+    return call.emit(BitwiseOp, x, splat_like(call.emit, -1, x), operation="xor")
 
 
 @handles(aten.isnan.default)
@@ -233,13 +256,6 @@ def power(call: Call) -> SSAValue:
     if exponent in POWERS:
         return call.emit(POWERS[exponent], x)
     return call.emit(PowerOp, x, exponent=exponent)
-
-
-@handles(aten.log1p.default)
-def log1p(call: Call) -> SSAValue:
-    """log(1 + x), within one rounding error of 1 in absolute terms."""
-    x = operand(call, "self", _dtype(call))
-    return call.emit(LogOp, call.emit(AddOp, x, splat_like(call.emit, 1, x)))
 
 
 @handles(aten.sign.default, aten.sgn.default)

@@ -10,9 +10,9 @@ from xdsl.ir import SSAValue
 from pock.frontends.torch.ops.common import broadcast, cast, reshape, splat, splat_like
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
-from pock_ir.dialects.elementwise import AddOp, MulOp, RsqrtOp, SquareOp
+from pock_ir.dialects.elementwise import AddOp, MulOp
 from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
-from pock_ir.dialects.reduce import MeanOp
+from pock_ir.dialects.rms_norm import RmsNormOp
 from pock_ir.types import Tensor, dtype_of, shape_of, tensor
 
 aten = torch.ops.aten
@@ -126,10 +126,5 @@ def rms_norm(call: Call) -> SSAValue:
     shape = shape_of(x)
     axis = len(shape) - len(call["normalized_shape"])
     eps = torch.finfo(call.meta("input").dtype).eps if call["eps"] is None else call["eps"]
-    square = emit(MeanOp, emit(SquareOp, x), axes=list(range(axis, len(shape))))
-    shifted = emit(AddOp, square, splat_like(emit, eps, square))
-    column = shape[:axis] + (1,) * (len(shape) - axis)
-    factor = broadcast(emit, reshape(emit, emit(RsqrtOp, shifted), column), shape)
-    y = emit(MulOp, x, factor)
-    weight = call.optional("weight")
-    return y if weight is None else emit(MulOp, y, broadcast(emit, weight, shape))
+    gamma = _or_splat(call, "weight", 1.0, tensor(shape[axis:], dtype_of(x).name))
+    return emit.op(RmsNormOp, x, gamma, axis=axis, eps=float(eps)).results[0]

@@ -1,0 +1,1 @@
+"""What importers share: refusals, source paths, the signature of a function, explicit steps."""

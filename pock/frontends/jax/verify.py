@@ -1,0 +1,48 @@
+"""The training of a job in JAX, to compare a compiled program with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pock.frontends.jax.capture import Given
+from pock.frontends.jax.loss import Loss
+from pock.frontends.jax.model import model_of
+from pock.frontends.jax.oracle import ReferenceTraining
+from pock.frontends.jax.structure import to_numpy
+from pock.reference import Setup
+from pock_ir.types import Array
+
+
+class JaxReference:
+    """A model with its loss and example batch, to be trained in JAX.
+
+    Raises PockError for an object that is no JAX model.
+    """
+
+    def __init__(self, model: Any, inputs: Any, targets: Any, loss: Loss) -> None:
+        self._model = model_of(model)
+        self._given = Given.of(self._model, inputs, targets)
+        self._loss = loss
+
+    def batch(self) -> list[Array]:
+        """The example inputs and targets, as the program names them."""
+        given = self._given
+        return [to_numpy(value) for value in (*given.inputs.values(), *given.targets.values())]
+
+    def training(
+        self, setup: Setup, double: bool, weights: Mapping[str, Array]
+    ) -> ReferenceTraining:
+        """A training from the model's weights, but for those in `weights`."""
+        return ReferenceTraining(
+            self._model,
+            self._loss,
+            setup.optimizer,
+            self._given.batch,
+            dtype=np.float64 if double else np.float32,
+            trainable=setup.parts,
+            weights=weights,
+            seed=setup.seed,
+        )
