@@ -344,6 +344,17 @@ class AddOp(BinaryOp):
 
 
 @irdl_op_definition
+class StopGradientOp(UnaryOp):
+    """x, through which no gradient passes. Gone once the gradients are there."""
+
+    name = "nn.stop_gradient"
+    ELEMENTS: ClassVar[str] = "any"
+
+    def scalar(self, *args: Expr) -> Expr:
+        return args[0]
+
+
+@irdl_op_definition
 class SubOp(BinaryOp):
     """lhs - rhs, for floats and integers."""
 

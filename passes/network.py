@@ -11,7 +11,7 @@ every framework:
   together ("blocks.1.0" of "blocks.1.0.conv_pw.weight"), but the module that owns the parameter
   counts only if there is no other number ("features.0" of "features.0.1.weight", "classifier.1"
   of "classifier.1.bias"). "encoder_layer_4" is a number too. A name without a number has no
-  block.
+  block. Names that have slashes are cut there: "Block_3" of "Block_3/Dense_0/kernel".
 - The *head* is what the last linear, matrix product or convolution before the loss reads, and
   every parameter that is first read after it: the classifier's weight and bias.
 - A *bias* is a parameter of one axis that is only ever added: to a layer's result, or as the
@@ -130,7 +130,8 @@ def reads_of(value: SSAValue, direct: bool = True) -> Iterator[Read]:
 
 def block_of(name: str) -> str | None:
     """The block that the parameter called `name` belongs to, or None; see the module's text."""
-    owner = name.split(".")[:-1]
+    separator = "/" if "/" in name else "."
+    owner = name.split(separator)[:-1]
     first = next((i for i, part in enumerate(owner) if _NUMBER.fullmatch(part)), None)
     if first is None:
         return None
@@ -138,7 +139,7 @@ def block_of(name: str) -> str | None:
     length = first + len(run)
     if length == len(owner) and len(run) > 1:
         length -= 1
-    return ".".join(owner[:length])
+    return separator.join(owner[:length])
 
 
 def _parameter(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
-from pock.frontends import Imported, import_model, optimizer_from
+from pock.frontends import Imported, default_loss, default_optimizer, import_model, optimizer_from
 from pock.host import resolve_target
 from pock.pipeline import RECOMPUTE, training_pipeline
 from pock.program import Program
@@ -19,7 +19,7 @@ from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.dialects import make_context
 from pock_ir.dialects.levels import check_named_level
 from pock_ir.passes.autodiff.autodiff_pass import AutodiffPass
-from pock_ir.passes.optimizer import SGD, Optimizer
+from pock_ir.passes.optimizer import Optimizer
 from pock_ir.passes.savings import Savings, Work, work_of
 from pock_ir.passes.scheme import ApplySchemePass
 from pock_ir.passes.scheme_file import parse_update
@@ -50,14 +50,14 @@ class BudgetError(PockError):
 class Job:
     """Everything that determines a program; the parameters of `compile`, as a value.
 
-    A command line names a function that returns one: `pock compile train.py:job`.
+    loss, optimizer: None stands for the default of `compile`, which takes its place. A command line names a function that returns one: `pock compile train.py:job`.
     """
 
     model: Any
     example_inputs: Sequence[Any]
     example_targets: Any
-    loss: Any = "cross_entropy"
-    optimizer: Any = field(default_factory=lambda: SGD(lr=0.01))
+    loss: Any = None
+    optimizer: Any = None
     update: str | Scheme = "full"
     target: str = "host"
     name: str = "model"
@@ -67,12 +67,18 @@ class Job:
     budget: int | str | None = None
     frontend: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.loss is None:
+            object.__setattr__(self, "loss", default_loss(self.model))
+        if self.optimizer is None:
+            object.__setattr__(self, "optimizer", default_optimizer(self.model))
+
 
 def compile(
     model: Any,
     example_inputs: Sequence[Any],
     example_targets: Any,
-    loss: Any = "cross_entropy",
+    loss: Any = None,
     optimizer: Any = None,
     update: str | Scheme = "full",
     target: str = "host",
@@ -89,8 +95,10 @@ def compile(
 
     model: a torch nn.Module or ExportedProgram; example_inputs: its positional arguments, whose
     shapes and dtypes are fixed from here on; example_targets: what the loss compares with.
-    loss: "cross_entropy" (class indices), "mse", or a function of outputs and targets.
-    optimizer: SGD, Adam or AdamW of this package, or a torch optimizer; default SGD(lr=0.01).
+    loss: "cross_entropy" (class indices), "mse", or a function of outputs and targets; default what
+    a Keras model was compiled with, else "cross_entropy".
+    optimizer: SGD, Adam, AdamW or Lion of this package, or one of torch, optax or Keras; default
+    what a Keras model was compiled with, else SGD(lr=0.01).
     update: which parameters train: "full", "head", "last:K", "bias", a Scheme or its file.
     target: "host", a name from `pock ops --targets`, with ":threads=N" appended.
     layout: "nhwc", or "keep" for the framework's. recompute: "none", or "cheap": elementwise
@@ -101,13 +109,12 @@ def compile(
 
     Raises PockError that lists everything unsupported, with the user's source lines.
     """
-    chosen = SGD(lr=0.01) if optimizer is None else optimizer
     job = Job(
         model,
         example_inputs,
         example_targets,
         loss,
-        chosen,
+        optimizer,
         update,
         target,
         name,

@@ -50,8 +50,10 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from pock_ir.diagnostics import DiagnosticCollector, PockError, quote
+from pock_ir.dialects.elementwise import StopGradientOp
 from pock_ir.interpret import find_function
 from pock_ir.passes.autodiff.engine import Request, build_gradients, is_differentiable
 from pock_ir.passes.signature import (
@@ -81,6 +83,13 @@ def differentiate(function: FuncOp) -> None:
         if gradient is not None:
             results.append((gradient, described("gradient", name)))
     replace_results(function, results)
+
+
+def remove_gradient_stops(module: ModuleOp) -> None:
+    """Replace every `nn.stop_gradient` by its operand: there is nothing left to stop."""
+    for op in list(module.walk()):
+        if isinstance(op, StopGradientOp):
+            Rewriter.replace_op(op, [], [op.x])
 
 
 def _requests(function: FuncOp) -> dict[Request, str]:
@@ -125,5 +134,6 @@ class AutodiffPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = find_function(op, "train")
         differentiate(function)
+        remove_gradient_stops(op)
         function.sym_name = StringAttr("train_step")
         op.attributes["pock.level"] = StringAttr("train")

@@ -35,15 +35,8 @@ from pock_ir.dialects.elementwise import (
 from pock_ir.dialects.functions import ErfcOp
 from pock_ir.op import AttributeLike, PockOp, number, text
 from pock_ir.passes.raising.forms import X, inverse_of, power_of, square_of
-from pock_ir.passes.raising.match import (
-    AnyNumber,
-    Named,
-    Number,
-    OneOf,
-    Op,
-    Pattern,
-    Product,
-)
+from pock_ir.passes.raising.match import AnyNumber, Named, Number, OneOf, Op, Pattern
+from pock_ir.passes.raising.products import Product
 from pock_ir.passes.raising.table import Build, Found, Raise
 
 PRODUCTS = (MulOp, DivOp)

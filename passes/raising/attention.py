@@ -27,7 +27,8 @@ from pock_ir.dialects.shape import ReshapeOp, TransposeOp
 from pock_ir.dialects.softmax import SoftmaxOp
 from pock_ir.op import AttributeLike, flag, integer, number
 from pock_ir.passes.raising.masks import is_causal, is_finite, visible_scores
-from pock_ir.passes.raising.match import Captures, Kinds, Pattern, split
+from pock_ir.passes.raising.match import Captures, Kinds, Pattern
+from pock_ir.passes.raising.products import split
 from pock_ir.passes.raising.table import Found, Raise
 from pock_ir.passes.raising.views import Dims, Shape, View, follow, lay, paired, reshaped
 from pock_ir.types import shape_of

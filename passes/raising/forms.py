@@ -16,16 +16,8 @@ from pock_ir.dialects.elementwise import (
 )
 from pock_ir.dialects.reduce import MeanOp
 from pock_ir.op import number
-from pock_ir.passes.raising.match import (
-    AnyNumber,
-    Capture,
-    Number,
-    OneOf,
-    Op,
-    Pattern,
-    Product,
-    Reduce,
-)
+from pock_ir.passes.raising.match import AnyNumber, Capture, Number, OneOf, Op, Pattern, Reduce
+from pock_ir.passes.raising.products import Product
 
 X = Capture("x")
 

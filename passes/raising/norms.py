@@ -47,9 +47,9 @@ from pock_ir.passes.raising.match import (
     OneOf,
     Op,
     Pattern,
-    Product,
     all_fit,
 )
+from pock_ir.passes.raising.products import Product
 from pock_ir.passes.raising.table import Found, Raise, is_argument
 from pock_ir.types import dtype_of, shape_of, tensor
 

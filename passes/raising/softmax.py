@@ -23,6 +23,7 @@ from pock_ir.dialects.elementwise import (
     MaximumOp,
     MulOp,
     SelectOp,
+    StopGradientOp,
     SubOp,
 )
 from pock_ir.dialects.reduce import MaxOp, SumOp
@@ -43,10 +44,14 @@ from pock_ir.passes.raising.views import View, lay
 
 
 def shift_of(pattern: Pattern) -> Pattern:
-    """The maximum; a guard against empty or infinite ones may choose -inf or 0 in its place."""
+    """The maximum; a guard against empty or infinite ones may choose -inf or 0 in its place.
+
+    No gradient need pass, see above.
+    """
     maximum = Reduce(MaxOp, pattern)
     guarded = OneOf(maximum, Op(MaximumOp, maximum, Number(-inf)))
-    return OneOf(guarded, Op(SelectOp, Capture("guard"), guarded, Number(0.0)))
+    shift = OneOf(guarded, Op(SelectOp, Capture("guard"), guarded, Number(0.0)))
+    return OneOf(shift, Op(StopGradientOp, shift))
 
 
 LOGITS = Capture("logits")

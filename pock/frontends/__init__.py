@@ -15,7 +15,14 @@ from pock.reference import Reference
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 
-__all__ = ["Imported", "import_model", "optimizer_from", "reference_for"]
+__all__ = [
+    "Imported",
+    "default_loss",
+    "default_optimizer",
+    "import_model",
+    "optimizer_from",
+    "reference_for",
+]
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,9 @@ class Frontend:
     reference: str
 
 
+# Keras comes first: its classes on the PyTorch backend are torch modules as well.
 FRONTENDS: Mapping[str, Frontend] = {
+    "keras": Frontend(("keras",), "keras", "importer:import_keras", "verify:keras_reference"),
     "torch": Frontend(("torch",), "torch", "importer:import_torch", "verify:TorchReference"),
     "jax": Frontend(
         ("flax", "equinox", "pock.frontends.jax"),
@@ -41,7 +50,7 @@ FRONTENDS: Mapping[str, Frontend] = {
         "verify:JaxReference",
     ),
     "tensorflow": Frontend(
-        ("tensorflow", "keras"),
+        ("tensorflow",),
         "tensorflow",
         "importer:import_tensorflow",
         "verify:TensorFlowReference",
@@ -135,7 +144,7 @@ def _part(name: str, place: str) -> Any:
 OPTIMIZERS: Mapping[str, tuple[str, str]] = {
     "torch": ("torch", "optimizer:from_torch"),
     "jax": ("optax", "optimizer:from_optax"),
-    "tensorflow": ("keras", "optimizer:from_keras"),
+    "keras": ("keras", "optimizer:from_keras"),
 }
 """Frontend -> the package of optimizers that it knows, and what converts one."""
 
@@ -156,3 +165,22 @@ def optimizer_from(optimizer: object) -> Optimizer:
             help="give pock.SGD, pock.Adam, pock.AdamW, pock.Lion, or an optimizer of torch, optax or Keras",
         )
     )
+
+
+def default_loss(model: object) -> Any:
+    """The loss of a job that gives none: "cross_entropy"; of a compiled Keras model its own.
+
+    That one has no name: None stands for it, which the Keras importer resolves.
+    """
+    return None if _compiled_keras(model) else "cross_entropy"
+
+
+def default_optimizer(model: object) -> Any:
+    """The optimizer of a job that gives none: SGD(lr=0.01); of a compiled Keras model its own."""
+    compiled = _compiled_keras(model)
+    return SGD(lr=0.01) if compiled is None else compiled.optimizer
+
+
+def _compiled_keras(model: object) -> Any:
+    """`model` if it is a Keras model that `compile` was called on, else None."""
+    return model if comes_from(model, ("keras",)) and getattr(model, "compiled", False) else None

@@ -111,6 +111,8 @@ def error(call, *args) -> list[str]:
         ("encoder.layers.encoder_layer_4.mlp.0.weight", "encoder.layers.encoder_layer_4"),
         ("classifier.1.bias", "classifier.1"),
         ("0.weight", "0"),
+        ("Block_3/Dense_0/kernel", "Block_3"),
+        ("params/encoder/layers_5/mlp/kernel", "params/encoder/layers_5"),
         ("fc.weight", None),
         ("conv1.weight", None),
         ("weight_1", None),

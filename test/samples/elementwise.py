@@ -1,5 +1,7 @@
 """Samples of elementwise ops."""
 
+from dataclasses import replace
+
 from pock_ir.dialects import elementwise as e
 from samples.sample import Operand, Sample, booleans, distinct, given, integers, normal, positive
 
@@ -46,6 +48,7 @@ UNARY = [
     *(sample for op in KINKED_UNARY for sample in (*unary(op, distinct), whole_numbers(op))),
     *(sample for op in POSITIVE_UNARY for sample in unary(op, positive)),
     *unary(e.HardSigmoidOp, distinct),
+    *(replace(sample, smooth=False) for sample in unary(e.StopGradientOp)),
     *unary(e.HardSwishOp, distinct),
     *renamed(unary(e.GeluOp, approximation="none"), "erf"),
     *renamed(unary(e.GeluOp, approximation="tanh"), "tanh"),

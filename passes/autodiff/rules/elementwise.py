@@ -38,6 +38,7 @@ from pock_ir.dialects.elementwise import (
     SiluOp,
     SqrtOp,
     SquareOp,
+    StopGradientOp,
     SubOp,
     TanhOp,
 )
@@ -81,7 +82,7 @@ def clamp(
     return values(dy)
 
 
-inactive(CompareOp)
+inactive(CompareOp, StopGradientOp)
 binary(DivOp, lambda a, b, y, dy: dy / b, lambda a, b, y, dy: -dy * y / b)
 unary(ErfOp, lambda x, y, dy: dy * (exp(-square(x)) * (2.0 / sqrt(pi))))
 unary(ExpOp, lambda x, y, dy: dy * y)

@@ -70,7 +70,31 @@ class _Evaluation:
         if draws:
             name = equation.primitive.name
             raise PockError(f"{name} with dropout inside cannot be evaluated")
-        return _bound(equation, list(map(_widened, operands)), _wide_params(equation.params))
+        wide = list(map(_widened, operands))
+        if equation.primitive.name == "custom_jvp_call":
+            return self._custom_jvp(equation.params, wide)
+        return _bound(equation, wide, _wide_params(equation.params))
+
+    def _custom_jvp(self, params: Any, operands: list[Any]) -> Sequence[Any]:
+        """A function with a derivative of its own, both evaluated in float64."""
+        called = params["call_jaxpr"]
+        is_float = [jnp.issubdtype(jnp.result_type(value), jnp.floating) for value in operands]
+
+        @jax.custom_jvp
+        def function(*values: Any) -> list[Any]:
+            return self.body(called.jaxpr, called.consts, values, [True] * len(called.out_avals))
+
+        @function.defjvp
+        def _(primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+            rule = params["jvp_jaxpr_fun"].call_wrapped(*(not keep for keep in is_float))
+            jaxpr, consts, zeros = rule
+            given = [t for t, keep in zip(tangents, is_float, strict=True) if keep]
+            found = self.body(jaxpr, consts, [*primals, *given], [True] * len(jaxpr.outvars))
+            results, rest = found[: len(zeros)], iter(found[len(zeros) :])
+            pairs = zip(zeros, results, strict=True)
+            return results, [jnp.zeros_like(y) if zero else next(rest) for zero, y in pairs]
+
+        return function(*operands)
 
     def _scan(self, params: Any, operands: list[Any]) -> list[Any]:
         first, count, body = params["num_consts"], params["num_carry"], params["jaxpr"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -46,54 +46,61 @@ def cast_tree(tree: Any, dtype: Any) -> Any:
     return jax.tree_util.tree_map(convert, tree)
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """The training step of a model, for any number of trainings.
+
+    dtype: of all float parameters, state and inputs; float64 gives the exact trajectory that
+    rounding errors are judged by. parts: name -> None (all of it) or the trained part. results:
+    (kind, name) of what a step returns. masks: shape and drop probability of each that it draws.
+    """
+
+    dtype: Any
+    params: Mapping[str, Any]
+    state: Mapping[str, Any]
+    parts: Mapping[str, Part | None]
+    results: Sequence[tuple[str, str]]
+    step: Callable[..., Any]
+    masks: Sequence[tuple[tuple[int, ...], float]]
+
+    @staticmethod
+    def of(
+        model: Model, loss: Loss, batch: Batch, dtype: Any, parts: Mapping[str, Part | None]
+    ) -> Compiled:
+        """The step of `model` on batches like `batch`. Raises PockError as tracing does."""
+        with precision(dtype):
+            params, state = cast_tree((model.params, model.state), dtype)
+            pure = replace(model, params=params, state=state)
+            given = Given.of(pure, *cast_tree(batch, dtype))
+            traced = Capture(pure, loss, given, Markers()).train()
+            step = _step_function(traced, list(given.params), parts)
+            masks = _drawn(traced)
+        return Compiled(dtype, given.params, given.state, parts, traced.results, step, masks)
+
+
 class ReferenceTraining:
     """A model in training: call `backward`, then `update`, once per step.
 
-    dtype: of all float parameters, state and inputs; float64 gives the exact trajectory that
-        rounding errors are judged by.
-    optimizer: one of pock's, or an optax transformation.
-    trainable: name -> None (all of it) or the trained part; None: every float parameter. A part
-        has optimizer state of its own, as in pock.
-    weights: other values for some parameters, by name.
-    seed: of dropout.
+    optimizer: one of pock's, or an optax transformation. A part of a parameter has optimizer
+    state of its own, as in pock. weights: other values for some parameters, by name. seed: of
+    dropout.
     """
 
     def __init__(
-        self,
-        model: Model,
-        loss: Loss,
-        optimizer: Any,
-        batch: Batch,
-        *,
-        dtype: Any = np.float32,
-        trainable: Mapping[str, Part | None] | None = None,
-        weights: Mapping[str, Array] | None = None,
-        seed: int = 0,
+        self, compiled: Compiled, optimizer: Any, weights: Mapping[str, Array], seed: int
     ) -> None:
-        self._dtype = dtype
+        self._compiled = compiled
+        self._dtype = compiled.dtype
+        self._parts = compiled.parts
         self._seed = seed
         self._steps = 0
-        with precision(dtype):
-            pure = replace(
-                model, params=cast_tree(model.params, dtype), state=cast_tree(model.state, dtype)
-            )
-            given = Given.of(pure, *cast_tree(batch, dtype))
-            other = {n: jnp.asarray(v, dtype) for n, v in (weights or {}).items()}
-            self._params = {**given.params, **other}
-            self._state = dict(given.state)
-            parts = self._all() if trainable is None else trainable
-            self._parts = dict(parts)
+        with precision(self._dtype):
+            other = {n: jnp.asarray(v, self._dtype) for n, v in weights.items()}
+            self._params = {**compiled.params, **other}
+            self._state = dict(compiled.state)
             self._leaves = {name: self._leaf(name) for name in self._parts}
-            traced = Capture(pure, loss, given, Markers()).train()
-            self._results = traced.results
-            self._step = _step_function(traced, list(self._params), self._parts)
-            self._masks = _drawn(traced)
             self._update = make_update(optimizer, self._leaves)
         self._gradients: dict[str, Any] = {}
-
-    def _all(self) -> dict[str, Part | None]:
-        params = self._params.items()
-        return {n: None for n, value in params if jnp.issubdtype(value.dtype, jnp.floating)}
 
     def _leaf(self, name: str) -> Any:
         """The array that the optimizer updates."""
@@ -106,15 +113,16 @@ class ReferenceTraining:
         State is updated.
         """
         with precision(self._dtype):
-            masks = [self._mask(i, *shape_and_p) for i, shape_and_p in enumerate(self._masks)]
-            (loss, state), self._gradients = self._step(
+            drawn = enumerate(self._compiled.masks)
+            masks = [self._mask(stream, *drawn_as) for stream, drawn_as in drawn]
+            (loss, state), self._gradients = self._compiled.step(
                 self._leaves,
                 self._params,
                 list(self._state.values()),
                 cast_tree(list(map(jnp.asarray, batch)), self._dtype),
                 masks,
             )
-        names = [name for kind, name in self._results if kind == "update"]
+        names = [name for kind, name in self._compiled.results if kind == "update"]
         self._state.update(zip(names, state, strict=True))
         self._steps += 1
         return float(loss)

@@ -48,7 +48,7 @@ def error_frame(error: BaseException) -> Frame | None:
 
 @cache
 def _folders() -> tuple[Path, ...]:
-    folders = [Path(__file__).resolve().parent, Path(traceback.__file__).resolve().parent]
+    folders = [Path(__file__).resolve().parents[1], Path(traceback.__file__).resolve().parent]
     for name in LIBRARIES:
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:

@@ -28,6 +28,7 @@ from pock.frontends.tensorflow.structure import tensor_type_of
 from pock.frontends.tensorflow.table import Call, Handler, handlers
 from pock_ir.build import Emitter
 from pock_ir.diagnostics import DiagnosticCollector
+from pock_ir.dialects.elementwise import StopGradientOp
 from pock_ir.location import describe_location
 from pock_ir.types import Array, dtype_of, dtype_of_numpy, shape_of, tensor, tensor_type
 
@@ -246,7 +247,8 @@ class GraphImporter:
         while stack:
             top = stack[-1]
             owner = top.owner
-            sources = owner.operands if isinstance(owner, Operation) else ()
+            passes = isinstance(owner, Operation) and not isinstance(owner, StopGradientOp)
+            sources = owner.operands if passes else ()
             pending = [source for source in sources if source not in self._active]
             if top in self._active or not pending:
                 stack.pop()

@@ -36,6 +36,8 @@ def runner(node: Any, double: bool = False) -> Runner:
         return lambda operands: [value]
     if node.type in CONVOLUTIONS:
         return _convolution(node, double)
+    if double and node.type.startswith("FusedBatchNorm"):
+        return lambda operands: _batch_norm(node, operands)
     return _plain(node, double, {})
 
 
@@ -111,3 +113,28 @@ def _dilated(w: Any, height: int, width: int) -> Any:
     gaps = [(0, 0), (0, height - 1), (0, 0), (0, width - 1), (0, 0), (0, 0)]
     wide = tf.reshape(tf.pad(split, gaps), (rows * height, columns * width, *rest))
     return wide[: (rows - 1) * height + 1, : (columns - 1) * width + 1]
+
+
+def _batch_norm(node: Any, operands: Sequence[Any]) -> list[Any]:
+    """Fused batch norm, which has no kernel in double precision, by its formula.
+
+    Its statistics have no gradient; the running variance is the unbiased one.
+    """
+    x, scale, offset, mean, variance = operands
+    eps = node.get_attr("epsilon")
+    if node.get_attr("data_format") != b"NHWC":
+        raise NotImplementedError("fused batch norm of NCHW in double precision")
+    if not node.get_attr("is_training"):
+        mean, variance = tf.stop_gradient(mean), tf.stop_gradient(variance)
+        return [tf.nn.batch_normalization(x, mean, variance, offset, scale, eps), mean, variance]
+    found = tf.nn.moments(x, (0, 1, 2))
+    y = tf.nn.batch_normalization(x, *found, offset, scale, eps)
+    count = tf.size(x) // tf.size(scale)
+    unbiased = found[1] * tf.cast(count / tf.maximum(count - 1, 1), x.dtype)
+    weight = node.get_attr("exponential_avg_factor") if node.type.endswith("V3") else 1.0
+    if weight == 1.0:
+        new = [found[0], unbiased]
+    else:
+        pairs = ((mean, found[0]), (variance, unbiased))
+        new = [(1.0 - weight) * old + weight * value for old, value in pairs]
+    return [y, *map(tf.stop_gradient, new), *[None] * (len(node.outputs) - 3)]

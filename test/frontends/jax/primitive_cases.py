@@ -61,6 +61,7 @@ CASES: dict[str, Case] = {
     "div": (lambda x, y: x / y / 3.0, (X, POSITIVE)),
     "max": (lambda x, y: jnp.maximum(x, y) + jnp.maximum(x, 0.0), (X, Y)),
     "min": (lambda x, y: jnp.minimum(x, y), (X, Y)),
+    "stop_gradient": (lambda x, y: lax.stop_gradient(x * y) * x, (X, Y)),
     "pow": (lambda x, y: x**y + x**2.5, (POSITIVE, Y)),
     "integer_pow": (lambda x: x**3 + x**-1 + x**2 + lax.integer_pow(x, 0), (POSITIVE,)),
     "rem": (lambda x, y: lax.rem(x, y), (X, POSITIVE)),

@@ -55,12 +55,6 @@ def test_the_line_is_that_of_the_call() -> None:
     assert place is not None and place.startswith(f"test_jax_refusals.py:{start + 2}:")
 
 
-def test_a_stop_on_the_way_to_a_parameter() -> None:
-    assert "stop_gradient on the way to a parameter" in refusal(
-        lambda p, x: jax.lax.stop_gradient(x @ p["w"]) + x @ p["w"]
-    )
-
-
 def test_a_stop_elsewhere_changes_nothing() -> None:
     model = Model(lambda p, x: jax.lax.stop_gradient(jnp.abs(x)) @ p["w"], PARAMS)
     import_jax(model, (X,), LABELS, "cross_entropy")

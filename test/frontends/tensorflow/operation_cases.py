@@ -227,6 +227,11 @@ OTHERS: Mapping[str, Case] = {
         (X,),
     ),
     "soft_loss": (lambda x: tf.nn.softmax_cross_entropy_with_logits(SOFT, x), (X,)),
+    "soft_loss_of_weights": (
+        lambda x: tf.nn.softmax_cross_entropy_with_logits(SOFT * [[2.0], [0.5], [1.0]], x),
+        (X,),
+    ),
+    "stopped": (lambda x: tf.stop_gradient(x * 2) * x, (X,)),
     "depth_to_space": (lambda x: tf.nn.depth_to_space(x, 2), (PICTURE,)),
     "space_to_depth": (lambda x: tf.nn.space_to_depth(x[:, :, :6], 2), (PICTURE,)),
     "nearest": (
@@ -251,10 +256,16 @@ F32: Mapping[str, Case] = {
         tuple(a.astype(np.float32) for a in (PICTURE, SPREAD, CHANNELS)),
     ),
     "fused_batch_norm_inference": (
-        lambda x, g, b, m, v: tf.compat.v1.nn.fused_batch_norm(
-            x, g, b, m, v, epsilon=1e-2, is_training=False
+        lambda x, g, b: tf.compat.v1.nn.fused_batch_norm(
+            x,
+            g,
+            b,
+            b * 0.5,
+            g + 1.0,
+            epsilon=1e-2,
+            is_training=False,
         )[0],
-        tuple(a.astype(np.float32) for a in (PICTURE, SPREAD, CHANNELS, CHANNELS, SPREAD)),
+        tuple(a.astype(np.float32) for a in (PICTURE, SPREAD, CHANNELS)),
     ),
 }
 """The same, for operations that TensorFlow has in f32 only."""

@@ -30,6 +30,7 @@ from pock_ir.dialects.elementwise import (
     SigmoidOp,
     SqrtOp,
     SquareOp,
+    StopGradientOp,
     SubOp,
     TanhOp,
 )
@@ -221,10 +222,5 @@ def unchanged(call: Call) -> list[SSAValue]:
 
 @handles("stop_gradient")
 def stop_gradient(call: Call) -> SSAValue:
-    """x, where no gradient would pass anyway."""
-    call.require(
-        not call.is_active(0),
-        "stop_gradient on the way to a parameter is not supported",
-        "compute it outside of the model and pass it as an input, or remove the stop",
-    )
-    return call.x()
+    """x; the stop is kept only where a gradient would pass."""
+    return call.emit(StopGradientOp, call.x()) if call.is_active(0) else call.x()

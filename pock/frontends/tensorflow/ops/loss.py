@@ -6,9 +6,16 @@ from math import nan
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.common.steps import broadcast, common_shape, peel, reshape
+from pock.frontends.common.steps import (
+    broadcast,
+    common_shape,
+    peel,
+    reshape,
+    slice_axis,
+    splat_like,
+)
 from pock.frontends.tensorflow.table import Call, handles
-from pock_ir.dialects.elementwise import MulOp, NegOp
+from pock_ir.dialects.elementwise import AddOp, MulOp, NegOp, StopGradientOp, SubOp
 from pock_ir.dialects.gather import TakeAlongAxisOp
 from pock_ir.dialects.loss import CrossEntropyOp
 from pock_ir.dialects.reduce import SumOp
@@ -49,11 +56,19 @@ def reduced_rows(call: Call, x: SSAValue, reduction: str) -> SSAValue | None:
 def cross_entropy(call: Call) -> tuple[SSAValue | None, ...]:
     """-sum of labels[N, C] * log softmax(logits[N, C]), for each row.
 
-    For labels whose row does not add up to 1, TensorFlow gives a gradient that belongs to another
-    function; here it is that of the loss.
+    TensorFlow's gradient to the logits is softmax(logits) - labels, also for labels whose row does
+    not add up to 1. What it then differs by from the loss's is added as a term that is 0.
     """
     emit, logits, labels = call.emit, call.x(0), call.x(1)
     shape = common_shape(shape_of(logits), shape_of(labels))
-    logs = emit(LogSoftmaxOp, broadcast(emit, logits, shape), axis=1)
-    product = emit(MulOp, broadcast(emit, labels, shape), logs)
-    return emit(NegOp, emit(SumOp, product, axes=[1])), None
+    logits, labels = broadcast(emit, logits, shape), broadcast(emit, labels, shape)
+    logs = emit(LogSoftmaxOp, logits, axis=1)
+    costs = emit(NegOp, emit(SumOp, emit(MulOp, labels, logs), axes=[1]))
+    if not call.is_active(0):
+        return costs, None
+    total = emit(SumOp, emit(StopGradientOp, labels), axes=[1])
+    excess = emit(SubOp, splat_like(emit, 1, total), total)
+    first = emit(SubOp, *(slice_axis(emit, x, 1, 0, 1) for x in (logits, logs)))
+    normalizer = reshape(emit, first, shape[:1])
+    nothing = emit(SubOp, normalizer, emit(StopGradientOp, normalizer))
+    return emit(AddOp, costs, emit(MulOp, excess, nothing)), None

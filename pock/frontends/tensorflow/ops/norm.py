@@ -17,7 +17,15 @@ from xdsl.ir import BlockArgument, SSAValue
 from pock.frontends.common.steps import peel, reshape, splat, splat_like, splat_of
 from pock.frontends.tensorflow.table import Call, handles
 from pock_ir.build import Emitter
-from pock_ir.dialects.elementwise import AddOp, MulOp, NegOp, RsqrtOp, SquareOp, SubOp
+from pock_ir.dialects.elementwise import (
+    AddOp,
+    MulOp,
+    NegOp,
+    RsqrtOp,
+    SquareOp,
+    StopGradientOp,
+    SubOp,
+)
 from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
 from pock_ir.dialects.reduce import MeanOp
 from pock_ir.dialects.shape import BroadcastOp
@@ -33,7 +41,8 @@ def fused_batch_norm(call: Call) -> tuple[SSAValue | None, ...]:
     scale, offset = call.x(1), call.x(2)
     eps = float(call.attr("epsilon"))
     if not call.attr("is_training"):
-        mean, variance = call.x(3), call.x(4)
+        # TensorFlow gives these statistics no gradient.
+        mean, variance = (_stopped(call, index) for index in (3, 4))
         given = (x, scale, offset, mean, variance)
         y = emit(BatchNormInferenceOp, *given, axis=axis, eps=eps)
         return y, mean, variance
@@ -51,6 +60,12 @@ def fused_batch_norm(call: Call) -> tuple[SSAValue | None, ...]:
         _moving(call, 4, unbiased, weight),
         None,
     )
+
+
+def _stopped(call: Call, index: int) -> SSAValue:
+    """Operand `index` without a gradient."""
+    x = call.x(index)
+    return call.emit(StopGradientOp, x) if call.is_active(index) else x
 
 
 def _moving(call: Call, index: int, new: SSAValue, weight: float) -> SSAValue:

@@ -24,11 +24,10 @@ from pock.frontends.tensorflow.known import Known, given
 from pock.frontends.tensorflow.source import custom_gradient_home, is_inside_function
 from pock.frontends.tensorflow.table import Call, Result, handles
 from pock_ir.dialects.axis_map import BorderPadOp, ResizeOp, ReverseOp
-from pock_ir.dialects.elementwise import AddOp, CompareOp, MulOp, SelectOp
+from pock_ir.dialects.elementwise import AddOp, CompareOp, MulOp, SelectOp, StopGradientOp
 from pock_ir.dialects.shape import BroadcastOp, ConcatOp
 from pock_ir.types import dtype_of, shape_of
 
-HELP_STOP = "compute it outside of the model and pass it as an input, or remove the stop"
 HELP_GRADIENT = "write it with operations that have the wanted gradient"
 
 TRUE_GRADIENTS = ("tensorflow/python/ops/nn_impl.py",)
@@ -63,10 +62,9 @@ def identities(call: Call) -> list[SSAValue]:
 
 @handles("StopGradient")
 def stop_gradient(call: Call) -> SSAValue:
-    """x; refused where a gradient would be lost."""
+    """x; the stop is kept only where a gradient would pass."""
     stops = call.is_active(0) and not is_inside_function(call.node, HARMLESS_STOPS)
-    call.require(not stops, "a stopped gradient is not supported", HELP_STOP)
-    return call.x()
+    return call.emit(StopGradientOp, call.x()) if stops else call.x()
 
 
 @handles("Shape", "ShapeN", "Size", "Rank")
