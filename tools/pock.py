@@ -201,7 +201,9 @@ def run_command(console: Console, **options: Any) -> int:
 
 @cli.command("ops")
 @click.option(
-    "--frontend", type=click.Choice(["torch", "jax"]), help="Operators of a framework instead."
+    "--frontend",
+    type=click.Choice(["torch", "jax", "tensorflow"]),
+    help="Operators of a framework instead.",
 )
 @click.option("--target", help="Show the kernels of this target only.")
 @click.option("--targets", is_flag=True, help="List the targets instead.")

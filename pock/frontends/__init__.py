@@ -162,7 +162,8 @@ def optimizer_from(optimizer: object) -> Optimizer:
     raise PockError(
         Diagnostic(
             f"{quote(type(optimizer).__name__)} is no optimizer that pock knows",
-            help="give pock.SGD, pock.Adam, pock.AdamW, pock.Lion, or an optimizer of torch, optax or Keras",
+            help="give pock.SGD, pock.Adam, pock.AdamW, pock.Lion, or an optimizer of torch, optax "
+            "or Keras",
         )
     )
 

@@ -112,10 +112,12 @@ MARKED: tuple[Marked, ...] = (
     Marked("flax.nnx.nn.normalization", "_compute_stats", "moments"),
     Marked("flax.linen.normalization", "_normalize", "normalize", linen_normalize),
     Marked("flax.nnx.nn.normalization", "_normalize", "normalize"),
+    Marked("keras.src.backend.jax.nn", "moments", "keras_moments"),
+    Marked("keras.src.backend.jax.nn", "batch_normalization", "keras_batch_norm"),
     Marked("pock.frontends.jax.loss", "cross_entropy", "cross_entropy"),
     Marked("optax", "softmax_cross_entropy_with_integer_labels", "cross_entropy_rows"),
 )
-"""What is kept whole. Private functions of flax are among it: their names are pinned by tests."""
+"""What is kept whole. Private functions of flax and Keras are among it: tests pin their names."""
 
 CANDIDATES: Mapping[str, Callable[[int], Iterator[dict[str, Any]]]] = {
     "log_softmax": lambda rank: ({"axis": axis} for axis in range(rank)),

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from keras.random import SeedGenerator
 
+import pock.frontends.keras.norm  # noqa: F401  # its handlers join the table
 from pock.frontends.jax.model import Model
 from pock_ir.diagnostics import Diagnostic, DiagnosticCollector, PockError, quote
 
@@ -127,7 +128,7 @@ def _drawing_from(key: Any) -> Iterator[None]:
         return
     original, count = SeedGenerator.next, [0]
 
-    def drawn(generator: Any, ordered: bool = True) -> Any:
+    def drawn(self: Any, ordered: bool = True) -> Any:
         count[0] += 1
         return jax.random.key_data(jax.random.fold_in(key, count[0]))
 

@@ -20,6 +20,9 @@ REFUSED: Mapping[str, Any] = {
 }
 """Options that change results -> the values that pock has."""
 
+EXCLUDED = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+"""Where an optimizer keeps the variables that its weight decay leaves out."""
+
 
 def from_keras(optimizer: Any) -> Optimizer:
     """The optimizer that does what this keras.optimizers.SGD, Adam, AdamW or Lion would.
@@ -43,7 +46,7 @@ def from_keras(optimizer: Any) -> Optimizer:
             "a learning rate that changes by a schedule is not supported",
             help="give a number: the rate is an argument of every step",
         )
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
+    if any(getattr(optimizer, name, None) for name in EXCLUDED):
         problems.add("variables that are excluded from weight decay are not supported")
     if int(optimizer.iterations) > 0:
         problems.add(

@@ -16,7 +16,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from pock.frontends.common.refusal import Refusal
 from pock.frontends.common.steps import splat
-from pock.frontends.tensorflow.bodies import draws, needed_nodes, sources_of
+from pock.frontends.tensorflow.bodies import UNIFORM, draws, needed_nodes, sources_of
 from pock.frontends.tensorflow.control import CONTROL
 from pock.frontends.tensorflow.known import Known, evaluated, given
 from pock.frontends.tensorflow.lists import LISTS
@@ -33,6 +33,9 @@ from pock_ir.location import describe_location
 from pock_ir.types import Array, dtype_of, dtype_of_numpy, shape_of, tensor, tensor_type
 
 HELP_UNSUPPORTED = "write it with supported operations, or compute it outside of the model"
+
+SPECIAL = frozenset((*CONTROL, *STATE, *LISTS, *UNIFORM, "Const", "NoOp", "Placeholder", "Assert"))
+"""Nodes that the importer deals with itself, or that compute nothing."""
 
 SMALL = 1 << 10
 """Up to how many elements a known tensor is stored rather than computed by the program."""
@@ -212,7 +215,7 @@ class GraphImporter:
     def _recomputed(self, value: Known) -> SSAValue | None:
         """A known value as the ops of its node; None if there are none for it."""
         handler = None if value.node is None else handlers().get(value.node.type)
-        if handler is None or len(value.node.outputs) != 1:
+        if handler is None or value.node is None or len(value.node.outputs) != 1:
             return None
         last = self.emit.point.block.last_op
         try:
@@ -247,8 +250,8 @@ class GraphImporter:
         while stack:
             top = stack[-1]
             owner = top.owner
-            passes = isinstance(owner, Operation) and not isinstance(owner, StopGradientOp)
-            sources = owner.operands if passes else ()
+            is_end = isinstance(owner, Block | StopGradientOp)
+            sources = () if is_end else owner.operands
             pending = [source for source in sources if source not in self._active]
             if top in self._active or not pending:
                 stack.pop()

@@ -54,10 +54,10 @@ def loss_function(loss: Loss) -> LossFunction:
 
     Raises PockError for an unknown name.
     """
-    origins = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(loss).__mro__]
+    given: Any = loss
+    origins = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(given).__mro__]
     if any(o.startswith("keras.") and o.endswith(".Loss") for o in origins):
-        keras_loss: Any = loss
-        return lambda outputs, targets: keras_loss(_only(targets), _logits(outputs))
+        return lambda outputs, targets: given(_only(targets), _logits(outputs))
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:

@@ -117,11 +117,14 @@ def _keras_variables(model: Any) -> tuple[Variable, ...]:
 
 def _module(module: Any) -> Model:
     """A tf.Module; variables go by the attributes that lead to them, as in its checkpoints."""
-    if not callable(module):
+    if not hasattr(module, "__call__"):  # noqa: B004 - callable() hides the class from pyright
         what = quote(type(module).__name__)
         raise PockError(Diagnostic(f"the tf.Module {what} has no __call__", help="give it one"))
     found: dict[int, Variable] = {}
-    is_variable = lambda value: isinstance(value, tf.Variable)  # noqa: E731
+
+    def is_variable(value: Any) -> bool:
+        return isinstance(value, tf.Variable)
+
     for path, variable in module._flatten(predicate=is_variable, with_path=True):
         name = "/".join(map(str, path))
         found.setdefault(id(variable), Variable(name, variable, variable.trainable))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python.eager import context, execute
 
 from pock_ir.types import Array
@@ -63,7 +62,7 @@ def _plain(node: Any, double: bool, changed: Mapping[str, Any]) -> Runner:
     return run
 
 
-def _plain_value(value: attr_value_pb2.AttrValue, double: bool) -> Any:
+def _plain_value(value: Any, double: bool) -> Any:
     """An attribute as TensorFlow's eager runtime takes it."""
     kind = value.WhichOneof("value")
     if kind == "list":

@@ -252,10 +252,12 @@ def test_optimizer_that_has_started() -> None:
 
 
 def test_excluded_from_weight_decay() -> None:
-    optimizer = optimizers.AdamW()
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    with pytest.raises(PockError, match="excluded from weight decay"):
-        pock.keras.from_keras(optimizer)
+    """By name and by variable."""
+    for excluded in ({"var_names": ["bias"]}, {"var_list": dense().variables[:1]}):
+        optimizer = optimizers.AdamW()
+        optimizer.exclude_from_weight_decay(**excluded)
+        with pytest.raises(PockError, match="excluded from weight decay"):
+            pock.keras.from_keras(optimizer)
 
 
 def test_model_is_left_as_it_was() -> None:

@@ -38,11 +38,13 @@ def test_interpreter_agrees(name: str) -> None:
 def test_mobilenet_in_double_precision() -> None:
     """Batch norm over few samples amplifies rounding too much for f32 to show anything."""
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         model, inputs, targets, loss = made("mobilenet")
         _compare(model, tuple(x.astype(np.float64) for x in inputs), targets, loss, 1e-8)
     finally:
         keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
 
 
 def _compare(model: Any, inputs: Any, targets: Any, loss: Any, tolerance: float) -> None:

@@ -82,7 +82,7 @@ def normalize(call: Call) -> SSAValue:
         if not is_own or found is None:
             given = (x, scale, bias, mean, variance)
             return emit(BatchNormInferenceOp, *given, axis=kept[0], eps=eps)
-        return _batch_norm(emit, found, (x, scale, bias), kept[0], eps)
+        return batch_norm(emit, found, (x, scale, bias), kept[0], eps)
     if is_own and found is not None and reduced == features == tuple(range(len(kept), rank)):
         scale, bias = (_parameter(call, name, one, shape, features) for name, one in NAMES)
         return emit.op(LayerNormOp, x, scale, bias, axis=len(kept), eps=eps).results[0]
@@ -112,7 +112,7 @@ def _parameter(
     return value
 
 
-def _batch_norm(
+def batch_norm(
     emit: Emitter, found: Statistics, operands: Sequence[SSAValue], axis: int, eps: float
 ) -> SSAValue:
     """Batch normalisation in the place of its statistics, so that both are computed once.

@@ -18,9 +18,15 @@ from pock_ir.types import dtype_of, shape_of
 
 @handles("select_n")
 def select_n(call: Call) -> SSAValue:
-    """One of several operands; the selector is a truth value or the number of the case."""
+    """One of several operands; the selector is a truth value or the number of the case.
+
+    Where it is one known number, the operand itself: `jnp.var` chooses NaN for no elements so.
+    """
     emit, cases = call.emit, [call.x(index) for index in range(1, len(call))]
     which = broadcast(emit, call.x(0), call.shape())
+    known = splat_of(which)
+    if known is not None:
+        return cases[int(known)]
     if dtype_of(which).name == "i1":
         return _dropped(call, which, cases) or emit(SelectOp, which, cases[-1], cases[0])
     chosen = cases[-1]

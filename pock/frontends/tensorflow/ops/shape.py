@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -15,15 +14,13 @@ from pock.frontends.common.steps import (
     normal_axis,
     pad,
     reshape,
-    slice_axis,
-    slice_box,
     splat_like,
     transpose,
 )
 from pock.frontends.tensorflow.known import Known, given
 from pock.frontends.tensorflow.source import custom_gradient_home, is_inside_function
 from pock.frontends.tensorflow.table import Call, Result, handles
-from pock_ir.dialects.axis_map import BorderPadOp, ResizeOp, ReverseOp
+from pock_ir.dialects.axis_map import BorderPadOp, ReverseOp
 from pock_ir.dialects.elementwise import AddOp, CompareOp, MulOp, SelectOp, StopGradientOp
 from pock_ir.dialects.shape import BroadcastOp, ConcatOp
 from pock_ir.types import dtype_of, shape_of
@@ -44,7 +41,7 @@ log(sum of exp(x - m)) + m not at all.
 """
 
 
-@handles("Identity", "Snapshot", "PreventGradient", "CheckNumericsV2", "EnsureShape")
+@handles("Identity", "Snapshot", "PreventGradient", "EnsureShape")
 def identity(call: Call) -> Result:
     """x, also if it is a list. Values have no identity in the IR: a copy is the value itself."""
     return call.value(0)
@@ -131,119 +128,6 @@ def pack(call: Call) -> SSAValue:
     sizes.insert(axis, 1)
     parts = [reshape(call.emit, x, sizes) for x in xs]
     return parts[0] if len(parts) == 1 else call.emit(ConcatOp, *parts, axis=axis)
-
-
-def _cut(call: Call, x: SSAValue, axis: int, sizes: Sequence[int]) -> list[SSAValue]:
-    ends = np.cumsum(sizes).tolist()
-    bounds = zip([0, *ends], ends, strict=False)
-    return [slice_axis(call.emit, x, axis, begin, end) for begin, end in bounds]
-
-
-@handles("Unpack")
-def unpack(call: Call) -> list[SSAValue]:
-    """The slices along one axis, without it."""
-    x = call.x()
-    sizes = shape_of(x)
-    axis = normal_axis(call.attr("axis"), len(sizes))
-    rest = sizes[:axis] + sizes[axis + 1 :]
-    return [reshape(call.emit, part, rest) for part in _cut(call, x, axis, [1] * sizes[axis])]
-
-
-@handles("Split")
-def split(call: Call) -> list[SSAValue]:
-    """x in equal parts."""
-    x = call.x(1)
-    axis = normal_axis(call.ints(0, "an axis")[0], len(shape_of(x)))
-    count = call.attr("num_split")
-    return _cut(call, x, axis, [shape_of(x)[axis] // count] * count)
-
-
-@handles("SplitV")
-def split_sizes(call: Call) -> list[SSAValue]:
-    """x in parts of given sizes; one may be left open."""
-    x = call.x(0)
-    sizes = call.ints(1, "a size")
-    axis = normal_axis(call.ints(2, "an axis")[0], len(shape_of(x)))
-    if -1 in sizes:
-        sizes[sizes.index(-1)] = shape_of(x)[axis] - sum(size for size in sizes if size != -1)
-    return _cut(call, x, axis, sizes)
-
-
-@handles("Slice")
-def slice_(call: Call) -> SSAValue:
-    """A box of x; a size of -1 reaches to the end."""
-    begin, sizes = call.ints(1, "a begin"), call.ints(2, "a size")
-    pairs = zip(begin, sizes, shape_of(call.x()), strict=True)
-    end = [n if size == -1 else first + size for first, size, n in pairs]
-    return slice_box(call.emit, call.x(), begin, end, [1] * len(begin))
-
-
-@handles("StridedSlice")
-def strided_slice(call: Call) -> SSAValue:
-    """x[begin:end:stride, ...] with all of numpy's notation but arrays of indices.
-
-    The masks say of each entry whether it has a begin and an end, is an ellipsis, a new axis or a
-    single index. Negative strides reverse.
-    """
-    entries = _entries(call)
-    emit, x = call.emit, call.x()
-    begins, ends, strides, shape = [], [], [], []
-    for axis, (_, first, last, step) in enumerate(e for e in entries if e[0] != "new"):
-        picked = range(*slice(first, last, step).indices(shape_of(x)[axis]))
-        call.require(len(picked) > 0, "an empty slice is not supported")
-        low, high = min(picked[0], picked[-1]), max(picked[0], picked[-1])
-        begins.append(low)
-        ends.append(high + 1)
-        strides.append(abs(step))
-    y = slice_box(emit, x, begins, ends, strides)
-    sizes = iter(shape_of(y))
-    axis = 0
-    for kind, _, _, step in entries:
-        if kind == "new":
-            shape.append(1)
-            continue
-        size = next(sizes)
-        if step < 0 and size > 1:
-            y = emit(ReverseOp, y, axis=axis)
-        axis += 1
-        if kind != "index":
-            shape.append(size)
-    return reshape(emit, y, shape)
-
-
-Entry = tuple[str, int | None, int | None, int]
-
-
-def _entries(call: Call) -> list[Entry]:
-    """(kind, begin, end, stride) of each axis; kind: "range", "index" or "new"."""
-    begin, end, stride = (call.ints(i, "a bound of a slice") for i in (1, 2, 3))
-    masks = {
-        name: call.attr(f"{name}_mask")
-        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
-    }
-
-    def has(name: str, index: int) -> bool:
-        return bool(masks[name] >> index & 1)
-
-    count = len(begin)
-    rank = len(shape_of(call.x()))
-    named = sum(not has("ellipsis", i) and not has("new_axis", i) for i in range(count))
-    entries: list[Entry] = []
-    everything: Entry = ("range", None, None, 1)
-    for index in range(count):
-        if has("ellipsis", index):
-            entries += [everything] * (rank - named)
-        elif has("new_axis", index):
-            entries.append(("new", None, None, 1))
-        elif has("shrink_axis", index):
-            first = begin[index]
-            entries.append(("index", first, None if first == -1 else first + 1, 1))
-        else:
-            first = None if has("begin", index) else begin[index]
-            last = None if has("end", index) else end[index]
-            entries.append(("range", first, last, stride[index]))
-    left = rank - sum(entry[0] != "new" for entry in entries)
-    return entries + [everything] * left
 
 
 @handles("Tile")
@@ -359,35 +243,3 @@ def band(call: Call) -> SSAValue:
             inside = emit(CompareOp, upper, limit, predicate="le")
             x = emit(SelectOp, inside, x, splat_like(emit, 0, x))
     return x
-
-
-METHODS: Mapping[str, str] = {"ResizeBilinear": "linear", "ResizeNearestNeighbor": "nearest"}
-
-
-@handles(*METHODS)
-def resize(call: Call) -> SSAValue:
-    """Pictures [N, H, W, C] resampled to another height and width."""
-    x = call.x()
-    half, corners = call.attr("half_pixel_centers"), call.attr("align_corners")
-    coordinates = "half_pixel" if half else "align_corners" if corners else "asymmetric"
-    for axis, size in zip((1, 2), call.ints(1, "a size"), strict=True):
-        if shape_of(x)[axis] != size:
-            method = METHODS[call.name]
-            x = call.emit(ResizeOp, x, axis=axis, size=size, method=method, coordinates=coordinates)
-    return cast(call.emit, x, call.dtype())
-
-
-@handles("DepthToSpace", "SpaceToDepth")
-def blocks(call: Call) -> SSAValue:
-    """Channels moved into squares of pixels, or back; NHWC."""
-    call.require(call.attr("data_format") == "NHWC", "only NHWC is supported")
-    n, h, w, c = shape_of(call.x())
-    k = call.attr("block_size")
-    if call.name == "DepthToSpace":
-        split, order = (n, h, w, k, k, c // k**2), (0, 1, 3, 2, 4, 5)
-        final = (n, h * k, w * k, c // k**2)
-    else:
-        split, order = (n, h // k, k, w // k, k, c), (0, 1, 3, 2, 4, 5)
-        final = (n, h // k, w // k, c * k**2)
-    turned = transpose(call.emit, reshape(call.emit, call.x(), split), order)
-    return reshape(call.emit, turned, final)

@@ -1,0 +1,74 @@
+"""Batch normalisation of Keras on the JAX backend: statistics and their use, as one op.
+
+Importing this module adds its handlers to the JAX importer's table of named calls, which therefore
+has them only where Keras is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.ir import BlockArgument, SSAValue
+
+from pock.frontends.jax.ops.common import reshape, splat
+from pock.frontends.jax.ops.norm import Statistics, batch_norm
+from pock.frontends.jax.table import Call, Decline, takes_whole
+from pock_ir.dialects.norm import BatchNormInferenceOp, MomentsOp
+from pock_ir.types import dtype_of, shape_of, tensor
+
+
+@takes_whole("keras_moments")
+def moments(call: Call) -> Sequence[SSAValue]:
+    """Mean and biased variance of each channel."""
+    emit, x = call.emit, call.x()
+    rank = len(shape_of(x))
+    axes = tuple(sorted(axis % rank for axis in call.params["axes"]))
+    kept = [axis for axis in range(rank) if axis not in axes]
+    if len(kept) != 1 or dtype_of(x).name != call.dtype():
+        raise Decline
+    op = emit.op(MomentsOp, x, axis=kept[0])
+    mean, variance = (reshape(emit, value, call.shape()) for value in op.results)
+    call.memory["moments", mean] = Statistics(x, axes, op, mean, variance)
+    return mean, variance
+
+
+@takes_whole("keras_batch_norm")
+def batch_normalization(call: Call) -> SSAValue:
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset, with statistics of x or stored ones.
+
+    Statistics that are computed in another way are left as they are: gradients pass them.
+    """
+    emit = call.emit
+    x, mean, variance = (call.x(_place(call, name)) for name in ("x", "mean", "variance"))
+    if {dtype_of(value).name for value in (x, mean, variance)} != {call.dtype()}:
+        raise Decline
+    scale, offset = _parameter(call, "scale", 1.0, mean), _parameter(call, "offset", 0.0, mean)
+    rank, eps = len(shape_of(x)), float(call.params["epsilon"])
+    axis = call.params["axis"] % rank
+    others = tuple(other for other in range(rank) if other != axis)
+    found: Statistics | None = call.memory.get(("moments", mean))
+    if found is None:
+        if not all(isinstance(value, BlockArgument) for value in (mean, variance)):
+            raise Decline
+        return emit(BatchNormInferenceOp, x, scale, offset, mean, variance, axis=axis, eps=eps)
+    if found.x is not x or found.variance is not variance or found.axes != others:
+        raise Decline
+    return batch_norm(emit, found, (x, scale, offset), axis, eps)
+
+
+def _place(call: Call, name: str) -> int:
+    place = call.at(name)
+    if place is None:
+        raise Decline
+    return place
+
+
+def _parameter(call: Call, name: str, default: float, mean: SSAValue) -> SSAValue:
+    """A parameter of the layer, or a constant where it has none."""
+    place = call.at(name)
+    if place is None:
+        return splat(call.emit, default, tensor(shape_of(mean), call.dtype()))
+    value = call.x(place)
+    if dtype_of(value).name != call.dtype() or shape_of(value) != shape_of(mean):
+        raise Decline
+    return value
