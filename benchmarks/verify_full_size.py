@@ -3,6 +3,7 @@
     python -m benchmarks.verify_full_size                 # a table
     python -m benchmarks.verify_full_size --json          # one JSON object per model
     python -m benchmarks.verify_full_size --models minilm-l6 --steps 1 --target host:threads=2
+    python -m benchmarks.verify_full_size --frozen-statistics  # batch norm as in fine-tuning
 
 Batches are small, because what is compared does not depend on them; weights are random, from a
 fixed seed, which makes batch norm over two samples amplify rounding as much as it ever will. Each
@@ -62,9 +63,10 @@ JOBS: Mapping[str, Callable[[], Job]] = {
 }
 
 
-def measure(name: str, steps: int, target: str) -> dict[str, Any]:
+def measure(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:
     """Verify one model; errors are relative, in the Euclidean norm.
 
+    frozen: batch norm takes stored statistics, and there is no dropout.
     within: tensors within the tolerance of PyTorch; closer: of float64, and closer than PyTorch;
     repeated: judged by repeated runs. Over those, ratio: the geometric mean of pock's median error
     by PyTorch's; noise: the largest median error of PyTorch's, below which nothing can be found.
@@ -72,6 +74,7 @@ def measure(name: str, steps: int, target: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     job = replace(JOBS[name](), target=target, name="net")
+    job.model.train(not frozen)
     start = time.perf_counter()
     found = verify_program(job, steps)
     seconds = time.perf_counter() - start
@@ -81,6 +84,7 @@ def measure(name: str, steps: int, target: str) -> dict[str, Any]:
         "model": name,
         "target": target,
         "steps": steps,
+        "frozen_statistics": frozen,
         "passed": found.passed,
         "tensors": len(found.rows),
         "within": within,
@@ -102,11 +106,11 @@ def _worst(found: Verification, kind: str) -> dict[str, Any]:
     return {"name": row.name, "error": row.error, "own": row.own, "framework": row.framework}
 
 
-def apart(name: str, steps: int, target: str) -> dict[str, Any]:
+def apart(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:
     """`measure` in a process of its own, which gives back all of its memory."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(measure, name, steps, target).result()
+        return pool.submit(measure, name, steps, target, frozen).result()
 
 
 COLUMNS = ("tensors", "within", "closer", "repeated")
@@ -137,13 +141,14 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", choices=list(JOBS), default=list(JOBS))
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--target", default="host")
+    parser.add_argument("--frozen-statistics", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     passed = True
     if not options.json:
         print(HEADER, flush=True)
     for name in options.models:
-        row = apart(name, options.steps, options.target)
+        row = apart(name, options.steps, options.target, options.frozen_statistics)
         passed = passed and row["passed"]
         print(json.dumps(row) if options.json else line(row), flush=True)
     return 0 if passed else 1

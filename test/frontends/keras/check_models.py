@@ -23,7 +23,7 @@ def test_compiled_agrees(name: str) -> None:
 
 WHOLE = {
     "sequential": {"nn.batch_norm": 2, "nn.silu": 1, "nn.dropout": 1, "nn.avg_pool2d": 1},
-    "transformer": {"nn.layer_norm": 5, "nn.softmax": 2, "nn.gelu": 2, "nn.dropout": 4},
+    "transformer": {"nn.layer_norm": 3, "nn.softmax": 1, "nn.gelu": 1, "nn.dropout": 2},
     "subclassed": {"nn.batch_norm": 2, "nn.tanh": 2, "nn.dropout": 1, "nn.cross_entropy": 1},
 }
 
@@ -31,7 +31,7 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_layers_become_whole(name: str) -> None:
     module = import_model(job(name)).module
-    RaiseOpsPass().apply(make_context(), module)
+    RaiseOpsPass(fast_variance=True).apply(make_context(), module)
     names = [op.name for op in find_function(module, "train").body.block.ops]
     assert {op: names.count(op) for op in WHOLE[name]} == WHOLE[name]
 
