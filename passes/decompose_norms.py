@@ -1,8 +1,10 @@
 """Take batch norm apart, so that its elementwise half fuses with the activation behind it.
 
 Training: the moments stay one op (two passes over x); the rest is one factor and one shift per
-channel, y = x * scale + shift with scale = gamma * rstd and shift = beta - mean * scale. Inference
-is the same with given statistics. Runs after autodiff, whose rules know batch norm as a whole.
+channel, y = x * scale + shift with scale = gamma * rstd and shift = beta - mean * scale. These are
+computed in f64 and rounded once, since their rounding moves a whole channel. Inference is the same
+with given statistics, in the type of x: a device may have no f64. Runs after autodiff, whose rules
+know batch norm as a whole.
 
 before:
     builtin.module attributes {pock.level = "train"} {
@@ -57,27 +59,34 @@ from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, MomentsOp
 from pock_ir.op import integer, number
 from pock_ir.passes.autodiff.algebra import Term, rsqrt
 from pock_ir.passes.rewrite import Rule, rewrite_module
+from pock_ir.types import dtype_of
 
 
 def decompose_training(op: BatchNormOp, emit: Emitter) -> Sequence[SSAValue]:
     """batch_norm(x) -> moments(x) and x * scale + shift"""
     mean, variance = emit.op(MomentsOp, op.x, axis=integer(op.axis)).results
-    return _normalize(op, mean, variance, emit), mean, variance
+    return _normalize(op, mean, variance, emit, "f64"), mean, variance
 
 
 def decompose_inference(op: BatchNormInferenceOp, emit: Emitter) -> SSAValue:
     """batch_norm_inference(x) -> x * scale + shift"""
-    return _normalize(op, op.mean, op.variance, emit)
+    return _normalize(op, op.mean, op.variance, emit, dtype_of(op.x).name)
 
 
 def _normalize(
-    op: BatchNormOp | BatchNormInferenceOp, mean: SSAValue, variance: SSAValue, emit: Emitter
+    op: BatchNormOp | BatchNormInferenceOp,
+    mean: SSAValue,
+    variance: SSAValue,
+    emit: Emitter,
+    dtype: str,
 ) -> SSAValue:
-    """x * scale + shift, both [C] before they are spread over x."""
-    rstd = rsqrt(Term(emit, variance) + number(op.eps))
-    scale = Term(emit, op.gamma) * rstd
-    shift = Term(emit, op.beta) - Term(emit, mean) * scale
-    axis = integer(op.axis)
+    """x * scale + shift, both [C] and computed in `dtype` before they are spread over x."""
+    own, axis = dtype_of(op.x).name, integer(op.axis)
+    gamma, beta, center, spread = (
+        Term(emit, value).to(dtype) for value in (op.gamma, op.beta, mean, variance)
+    )
+    scale = (gamma * rsqrt(spread + number(op.eps))).to(own)
+    shift = (beta - center * scale.to(dtype)).to(own)
     scaled = Term(emit, op.x) * scale.spread(op.x, axis)
     return (scaled + shift.spread(op.x, axis)).value
 

@@ -17,9 +17,7 @@ the two samples of errors, by two tests of ranks (see `pock.ranks`): is pock's s
 a whole (Mann and Whitney's U), or is it all above most of the framework's? A tensor differs if
 either would happen to samples of one distribution with a probability below `SIGNIFICANCE`. If none
 differs but one is below `DOUBT`, `MORE_RUNS` runs are added before it is judged. Errors below the
-tolerance need no argument and count as the tolerance. They must be finite. Errors of large tensors
-hardly vary, so that ranks would tell the order of one sum from another by it; errors are equally
-large if they are within a `MARGIN`.
+tolerance need no argument and count as the tolerance. They must be finite.
 
 There is no bound on the size of pock's errors beside the framework's. Such samples are mixtures,
 mostly 1e-6 and 1e-2 where the rounding of a number opened another gate of a ReLU, so that ratios of
@@ -71,9 +69,6 @@ independent ones: a correct program is rejected about once in a thousand verific
 DOUBT = 2e-3
 """Below this probability there are more runs before a tensor is judged."""
 
-MARGIN = 1.1
-"""How much larger errors may be and still count as no larger: a tenth."""
-
 RESOLUTION = float(np.finfo(np.float64).eps)
 """Errors below this are float64's."""
 
@@ -114,8 +109,7 @@ class Repeated:
 
     def _judged(self) -> tuple[Any, Any]:
         """Pock's errors and the framework's, those that need no argument as the tolerance."""
-        allowed = MARGIN * np.array(self.framework)
-        return np.maximum(self.own, TOLERANCE), np.maximum(allowed, TOLERANCE)
+        return np.maximum(self.own, TOLERANCE), np.maximum(self.framework, TOLERANCE)
 
     def to_json(self) -> dict[str, Any]:
         own, framework = self.medians

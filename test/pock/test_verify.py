@@ -98,12 +98,11 @@ def test_errors_within_the_tolerance_are_alike() -> None:
     assert not Repeated((4e-5,) * RUNS, (2e-5,) * RUNS).agrees
 
 
-def test_sums_in_another_order_are_alike() -> None:
-    """Errors of large tensors hardly vary: every one of pock's is larger, by a twentieth."""
+def test_errors_that_are_always_a_little_larger() -> None:
+    """No margin is given: errors of large tensors hardly vary, and ranks tell a twentieth."""
     spread = 1 + np.linspace(0, 0.02, RUNS)
     found = Repeated(tuple(4.2e-5 * spread), tuple(4e-5 * spread))
-    assert found.agrees and found.exceedance == 1.0
-    assert not Repeated(tuple(4.8e-5 * spread), tuple(4e-5 * spread)).agrees
+    assert found.exceedance == 1.0 and not found.agrees
 
 
 @pytest.mark.parametrize("bad", [nan, inf])

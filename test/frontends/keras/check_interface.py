@@ -199,6 +199,17 @@ class Own(keras.Model):
         raise NotImplementedError
 
 
+class Twins(keras.Model):
+    """Two layers of one name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [layers.Dense(6, name="same") for _ in range(2)]
+
+    def call(self, x: Any) -> Any:
+        return self.parts[1](self.parts[0](x))
+
+
 def built(model: Any) -> Any:
     model(X)
     return model
@@ -218,6 +229,7 @@ REFUSED = {
     "is not built": Noisy,
     "dtype policy 'mixed_bfloat16' is not supported": half,
     "defines a train_step of its own": lambda: compiled(built(Own())),
+    "two variables are called": lambda: built(Twins()),
     "is no keras.Model": lambda: layers.Dense(3),
 }
 
@@ -281,5 +293,8 @@ def test_names_that_pock_relies_on() -> None:
     assert "jax.random.bernoulli" in inspect.getsource(random.dropout)
     assert layers.Dropout(0.1).seed_generator.state.name == "seed_generator_state"
     assert issubclass(LossFunctionWrapper, losses.Loss)
+    function = find_function(import_model(job("sequential")).module, "train")
+    names = [op.name for op in function.body.block.ops]
+    assert names.count("nn.batch_norm") == 2  # keras.src.backend.jax.nn is marked
     compiled(model)
     assert model._compile_loss._user_loss_weights is None

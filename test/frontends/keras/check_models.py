@@ -9,7 +9,9 @@ from pock.frontends import import_model
 from pock.verify import verify_program
 from pock_ir.dialects import make_context
 from pock_ir.interpret import find_function
+from pock_ir.passes.canonicalize import CanonicalizePass
 from pock_ir.passes.raise_ops import RaiseOpsPass
+from pock_ir.passes.simplify import SimplifyPass
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -31,7 +33,8 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_layers_become_whole(name: str) -> None:
     module = import_model(job(name)).module
-    RaiseOpsPass(fast_variance=True).apply(make_context(), module)
+    for action in (CanonicalizePass(), SimplifyPass(), RaiseOpsPass(fast_variance=True)):
+        action.apply(make_context(), module)
     names = [op.name for op in find_function(module, "train").body.block.ops]
     assert {op: names.count(op) for op in WHOLE[name]} == WHOLE[name]
 

@@ -118,7 +118,7 @@ def subclassed() -> Given:
     return model, inputs, integers(CLASSES, 6)
 
 
-def _application(kind: Any, **options: Any) -> Given:
+def _application(kind: Any, batch: int, **options: Any) -> Given:
     model = kind(
         weights=None,
         input_shape=(32, 32, 3),
@@ -126,19 +126,19 @@ def _application(kind: Any, **options: Any) -> Given:
         classifier_activation=None,
         **options,
     )
-    return model, (floats(8, 32, 32, 3),), integers(CLASSES, 8)
+    return model, (floats(batch, 32, 32, 3),), integers(CLASSES, batch)
 
 
 def mobilenet() -> Given:
-    return _application(keras.applications.MobileNetV2, alpha=0.35)
+    return _application(keras.applications.MobileNetV2, 8, alpha=0.35)
 
 
 def resnet() -> Given:
-    return _application(keras.applications.ResNet50)
+    return _application(keras.applications.ResNet50, 2)
 
 
 def efficientnet() -> Given:
-    return _application(keras.applications.EfficientNetB0)
+    return _application(keras.applications.EfficientNetB0, 2)
 
 
 MODELS: Mapping[str, tuple[Callable[[], Given], Any]] = {
