@@ -1,4 +1,4 @@
-"""Verify full-size models against PyTorch: loss, every gradient, every updated tensor.
+"""Verify full-size models against their framework: loss, every gradient, every updated tensor.
 
     python -m benchmarks.verify_full_size                 # a table
     python -m benchmarks.verify_full_size --json          # one JSON object per model
@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.keras_applications import application
 from pock.compiler import Job
 from pock.verify import TOLERANCE, Verification, verify_program
 from pock.zoo.bert import BERT_BASE, MINILM_L6, BertConfig, bert_classifier
@@ -60,6 +61,9 @@ JOBS: Mapping[str, Callable[[], Job]] = {
     "resnet-50": lambda: pictures(resnet50(), 2),
     "minilm-l6": lambda: sentences(MINILM_L6, 2, AdamW(lr=1e-4)),
     "bert-base": lambda: sentences(BERT_BASE, 2, AdamW(lr=1e-4)),
+    "keras-mobilenet-v2": lambda: application("MobileNetV2", 8, alpha=0.35),
+    "keras-resnet-50": lambda: application("ResNet50", 8),
+    "keras-efficientnet-b0": lambda: application("EfficientNetB0", 8),
 }
 
 
@@ -74,7 +78,10 @@ def measure(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     job = replace(JOBS[name](), target=target, name="net")
-    job.model.train(not frozen)
+    if isinstance(job.model, torch.nn.Module):
+        job.model.train(not frozen)
+    elif frozen:
+        raise SystemExit(f"{name}: --frozen-statistics is for PyTorch models")
     start = time.perf_counter()
     found = verify_program(job, steps)
     seconds = time.perf_counter() - start

@@ -130,7 +130,7 @@ def _application(kind: Any, batch: int, **options: Any) -> Given:
 
 
 def mobilenet() -> Given:
-    return _application(keras.applications.MobileNetV2, 8, alpha=0.35)
+    return _application(keras.applications.MobileNetV2, 2, alpha=0.35)
 
 
 def resnet() -> Given:
