@@ -50,6 +50,7 @@ def backward(function, outputs, *inputs):
 
 UNARY = {
     elementwise.NegOp: torch.neg,
+    elementwise.StopGradientOp: torch.clone,
     elementwise.AbsOp: torch.abs,
     elementwise.ExpOp: torch.exp,
     elementwise.LogOp: torch.log,

@@ -1,9 +1,9 @@
-"""Operators without a handler on data that never changes are computed while importing.
+"""Costly operators, and those without a handler, are computed while importing on fixed data.
 
 Rotary position embeddings take sines of constants; relative positions count and sort them. If all
 that such an operator reads is a constant of the program (a tensor in forward, a buffer that is not
 saved) or made of nothing (arange), its result is a constant too, and becomes one with data.
-What has a handler stays in the graph, where it fuses and takes no memory.
+Other operators with a handler stay in the graph, where they fuse and take no memory.
 """
 
 from __future__ import annotations
@@ -20,23 +20,34 @@ from pock.frontends.torch.table import handlers
 
 RANDOM = torch.Tag.nondeterministic_seeded
 
+_aten = torch.ops.aten
+COSTLY = frozenset(
+    (_aten.cos.default, _aten.sin.default, _aten.pow.Scalar, _aten.pow.Tensor_Tensor)
+)
+"""Functions that take longer to compute in every step than their values to load."""
+
 
 def folded_constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """The graph's names of nodes that can be constants -> their values.
 
-    program: decomposed. Only nodes without a handler are given, and only where one is needed.
+    program: decomposed. Only nodes that are costly or have no handler are given.
     """
     known = _constants(program)
     fixed = _fixed_nodes(program, known)
     values: dict[Node, Any] = {}
     folded: dict[str, torch.Tensor] = {}
     for node in program.graph.nodes:
-        if node not in fixed or node.op == "placeholder" or node.target in handlers():
+        if node not in fixed or node.op == "placeholder" or _is_cheap(node):
             continue
         value = _evaluate(node, known, values)
         if isinstance(value, torch.Tensor):
             folded[node.name] = value
     return folded
+
+
+def _is_cheap(node: Node) -> bool:
+    """Whether the device may as well compute it."""
+    return node.target in handlers() and node.target not in COSTLY
 
 
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
