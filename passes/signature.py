@@ -32,6 +32,20 @@ def set_argument_attributes(function: FuncOp, attributes: Sequence[Attributes]) 
     function.arg_attrs = ArrayAttr(DictionaryAttr(dict(entry)) for entry in attributes)
 
 
+def argument_attribute(function: FuncOp, index: int, key: str) -> Attribute | None:
+    """One attribute of one argument, or None."""
+    return argument_attributes(function)[index].get(key)
+
+
+def set_argument_attribute(function: FuncOp, index: int, key: str, value: Attribute) -> None:
+    """Set one attribute of one argument; those of the others are not built again."""
+    if function.arg_attrs is None:
+        set_argument_attributes(function, argument_attributes(function))
+    entries = list(cast("ArrayAttr[DictionaryAttr]", function.arg_attrs).data)
+    entries[index] = DictionaryAttr({**entries[index].data, key: value})
+    function.arg_attrs = ArrayAttr(entries)
+
+
 def set_result_attributes(function: FuncOp, attributes: Sequence[Attributes]) -> None:
     """Replace the attributes of all results."""
     function.res_attrs = ArrayAttr(DictionaryAttr(dict(entry)) for entry in attributes)

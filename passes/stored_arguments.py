@@ -12,10 +12,11 @@ from xdsl.rewriter import Rewriter
 
 from pock_ir.op import ints
 from pock_ir.passes.signature import (
+    argument_attribute,
     argument_attributes,
     kind_of,
     name_of,
-    set_argument_attributes,
+    set_argument_attribute,
 )
 from pock_ir.types import dtype_of, shape_of, tensor
 
@@ -58,12 +59,10 @@ def permute_stored(argument: StoredArgument, permutation: Sequence[int]) -> None
     """
     for function, value in zip(argument.functions, argument.values, strict=True):
         shape = [shape_of(value)[axis] for axis in permutation]
-        new = Rewriter.replace_value_with_new_type(value, tensor(shape, dtype_of(value).name))
-        index = function.body.block.args.index(new)
-        entries = [dict(entry) for entry in argument_attributes(function)]
-        before = entries[index].get(PERMUTE)
+        index = value.index
+        Rewriter.replace_value_with_new_type(value, tensor(shape, dtype_of(value).name))
+        before = argument_attribute(function, index, PERMUTE)
         old = tuple(range(len(shape))) if before is None else ints(before)
         order = [old[axis] for axis in permutation]
-        entries[index][PERMUTE] = DenseArrayBase.from_list(i64, order)
-        set_argument_attributes(function, entries)
+        set_argument_attribute(function, index, PERMUTE, DenseArrayBase.from_list(i64, order))
         function.update_function_type()
