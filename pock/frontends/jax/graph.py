@@ -15,15 +15,17 @@ from xdsl.dialects.builtin import UNKNOWN_LOC, NameLoc, StringAttr
 from xdsl.ir import Block, BlockArgument, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.steps import (
+    splat,
+)
 from pock.frontends.jax.calls import CUSTOM, Body, body_of, needed_equations
 from pock.frontends.jax.known import Known, constant, evaluated
 from pock.frontends.jax.markers import Markers
-from pock.frontends.jax.ops.common import splat
 from pock.frontends.jax.random import NAME as BERNOULLI
 from pock.frontends.jax.source import Frame, describe_frame, equation_frame, frame_location
 from pock.frontends.jax.table import (
     Decline,
-    Refusal,
     handlers,
     tensor_type_of,
     whole_handlers,

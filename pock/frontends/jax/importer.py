@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 
+from pock.frontends.common.signature import BUFFER, PARAMETER, Constants, Signature
 from pock.frontends.imported import Imported
 from pock.frontends.jax.capture import Capture, Given
-from pock.frontends.jax.function import BUFFER, PARAMETER, Constants, Signature, build_function
+from pock.frontends.jax.function import build_function
 from pock.frontends.jax.loss import Loss
 from pock.frontends.jax.markers import Markers
 from pock.frontends.jax.model import model_of

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.steps import (
+    reshape,
+    slice_axis,
+)
 from pock.frontends.jax.known import Known, constant
-from pock.frontends.jax.ops.common import reshape, slice_axis
-from pock.frontends.jax.table import Refusal
 from pock_ir.dialects.shape import ConcatOp
 from pock_ir.types import shape_of
 

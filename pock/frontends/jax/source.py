@@ -20,6 +20,7 @@ from typing import Any
 from jax._src import source_info_util
 from xdsl.dialects.builtin import LocationAttr
 
+from pock.frontends.common.paths import display_path
 from pock_ir.location import describe_location, file_location
 
 Frame = tuple[str, int, int]
@@ -66,17 +67,6 @@ def is_library(file: str) -> bool:
     standard = _folders()[1]
     inside = [folder for folder in _folders() if folder in parents]
     return bool(inside) and not (inside == [standard] and "site-packages" in Path(file).parts)
-
-
-@cache
-def display_path(file: str) -> str:
-    """`file` from its outermost package on, with forward slashes; see the module's text."""
-    path = Path(file)
-    package = path.parent
-    while (package / "__init__.py").exists() and package.parent != package:
-        package = package.parent
-    inside = path.parent != package
-    return path.relative_to(package).as_posix() if inside else path.name
 
 
 def frame_location(frame: Frame) -> LocationAttr:

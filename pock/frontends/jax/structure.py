@@ -8,7 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from pock.frontends.jax.table import Refusal, tensor_type_of
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.jax.table import (
+    tensor_type_of,
+)
 from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor
 

@@ -15,18 +15,11 @@ from typing import Any, NoReturn, Protocol
 
 from xdsl.ir import SSAValue
 
+from pock.frontends.common.refusal import Refusal
 from pock_ir.build import Emitter
 from pock_ir.types import Array, Tensor, dtype_of, dtype_of_numpy, shape_of, tensor
 
 Result = SSAValue | Sequence[SSAValue]
-
-
-class Refusal(Exception):
-    """A primitive is used in a way that cannot be imported: why, and what the user can do."""
-
-    def __init__(self, reason: str, help: str | None = None) -> None:
-        super().__init__(reason)
-        self.help = help
 
 
 class Decline(Exception):

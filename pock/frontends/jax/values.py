@@ -10,9 +10,18 @@ from xdsl.dialects.builtin import UNKNOWN_LOC
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.steps import (
+    splat,
+)
 from pock.frontends.jax.known import WRITTEN, Known
-from pock.frontends.jax.ops.common import splat
-from pock.frontends.jax.table import Call, Handler, Random, Refusal, handlers, tensor_type_of
+from pock.frontends.jax.table import (
+    Call,
+    Handler,
+    Random,
+    handlers,
+    tensor_type_of,
+)
 from pock_ir.build import Emitter
 from pock_ir.types import Array, dtype_of, tensor_type
 

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from xdsl.ir import BlockArgument, SSAValue
 
-from pock.frontends.jax.ops.common import reshape, splat
+from pock.frontends.common.steps import (
+    reshape,
+    splat,
+)
 from pock.frontends.jax.ops.norm import Statistics, batch_norm
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.dialects.norm import BatchNormInferenceOp, MomentsOp

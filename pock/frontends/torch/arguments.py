@@ -16,8 +16,11 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind
 
+from pock.frontends.common.refusal import Refusal
 from pock.frontends.torch.fold_constants import folded_constants
-from pock.frontends.torch.table import Refusal, tensor_type_of
+from pock.frontends.torch.table import (
+    tensor_type_of,
+)
 from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor
 

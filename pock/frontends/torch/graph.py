@@ -18,12 +18,14 @@ from xdsl.dialects.builtin import UNKNOWN_LOC, NameLoc, StringAttr
 from xdsl.ir import Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from pock.frontends.torch.ops.common import splat
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.steps import (
+    splat,
+)
 from pock.frontends.torch.source import Frame, describe_frame, frame_location, node_frame
 from pock.frontends.torch.table import (
     Call,
     Random,
-    Refusal,
     Value,
     call_arguments,
     handlers,

@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch.fx import Node
 from xdsl.dialects.builtin import LocationAttr
 
+from pock.frontends.common.paths import display_path, is_inside
 from pock_ir.diagnostics import Diagnostic
 from pock_ir.location import describe_location, file_location
 
@@ -69,27 +69,11 @@ def _choose(frames: list[Frame]) -> Frame | None:
 
 def _is_hidden(file: str) -> bool:
     """Frames of generated code (graph modules) and of this importer say nothing to a user."""
-    return file.startswith("<eval_with_key>") or _is_inside(file, _HERE)
+    return file.startswith("<eval_with_key>") or is_inside(file, _HERE)
 
 
 def _is_torch(file: str) -> bool:
-    return _is_inside(file, _TORCH)
-
-
-@cache
-def _is_inside(file: str, folder: Path) -> bool:
-    return folder in Path(file).resolve().parents
-
-
-@cache
-def display_path(file: str) -> str:
-    """`file` from its outermost package on, with forward slashes; see the module's text."""
-    path = Path(file)
-    package = path.parent
-    while (package / "__init__.py").exists() and package.parent != package:
-        package = package.parent
-    inside = path.parent != package
-    return path.relative_to(package).as_posix() if inside else path.name
+    return is_inside(file, _TORCH)
 
 
 def frame_location(frame: Frame) -> LocationAttr:

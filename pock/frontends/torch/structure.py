@@ -10,7 +10,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
-from pock.frontends.torch.table import Refusal, tensor_type_of
+from pock.frontends.common.refusal import Refusal
+from pock.frontends.torch.table import (
+    tensor_type_of,
+)
 from pock_ir.diagnostics import PockError, quote
 from pock_ir.types import Tensor
 

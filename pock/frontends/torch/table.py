@@ -19,6 +19,7 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 from xdsl.ir import SSAValue
 
+from pock.frontends.common.refusal import Refusal
 from pock_ir.build import Emitter
 from pock_ir.types import Tensor, shape_of, tensor
 
@@ -36,14 +37,6 @@ DTYPE_NAMES: Mapping[torch.dtype, str] = {
     torch.int64: "i64",
 }
 """PyTorch's element types that pock carries, by MLIR name."""
-
-
-class Refusal(Exception):
-    """An operator is used in a way that cannot be imported: why, and what the user can do."""
-
-    def __init__(self, reason: str, help: str | None = None) -> None:
-        super().__init__(reason)
-        self.help = help
 
 
 def tensor_type_of(value: torch.Tensor) -> Tensor:

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import cast, reshape
+from pock.frontends.common.steps import (
+    cast,
+    reshape,
+)
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.dialects.attention import AttentionOp
 from pock_ir.types import Array, dtype_of, shape_of

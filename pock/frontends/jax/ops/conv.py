@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import (
+from pock.frontends.common.steps import (
     cast,
+    reshape,
+    transpose,
+)
+from pock.frontends.jax.ops.common import (
     cut,
     dilate,
     inverse,
-    reshape,
-    transpose,
 )
 from pock.frontends.jax.table import Call, handles
 from pock_ir.build import Emitter

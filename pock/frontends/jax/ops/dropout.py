@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import splat, splat_like
+from pock.frontends.common.steps import (
+    splat,
+    splat_like,
+)
 from pock.frontends.jax.random import NAME, drop_probability
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.dropout import DropoutOp

@@ -7,7 +7,13 @@ from math import inf
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import broadcast, cast, splat, splat_like, splat_of
+from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    splat,
+    splat_like,
+    splat_of,
+)
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.division import BitwiseOp, IntegerDivOp, RemainderOp
 from pock_ir.dialects.elementwise import (

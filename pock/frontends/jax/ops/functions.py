@@ -8,7 +8,10 @@ from math import log
 from jax.lax import RoundingMethod
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import cast, splat_like
+from pock.frontends.common.steps import (
+    cast,
+    splat_like,
+)
 from pock.frontends.jax.ops.elementwise import operands
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.elementwise import (

@@ -14,7 +14,7 @@ import numpy as np
 from jax.lax import GatherScatterMode
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import (
+from pock.frontends.common.steps import (
     broadcast,
     cast,
     iota,

@@ -6,7 +6,13 @@ from math import prod
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import broadcast, cast, iota, reshape, splat_like
+from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    iota,
+    reshape,
+    splat_like,
+)
 from pock.frontends.jax.ops.softmax import axis_of
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.dialects.elementwise import CompareOp, NegOp, SelectOp

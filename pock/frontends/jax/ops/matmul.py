@@ -6,7 +6,11 @@ from math import prod
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import cast, reshape, transpose
+from pock.frontends.common.steps import (
+    cast,
+    reshape,
+    transpose,
+)
 from pock.frontends.jax.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.matmul import LinearOp, MatMulOp

@@ -8,7 +8,10 @@ from math import prod
 
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
-from pock.frontends.jax.ops.common import reshape, splat
+from pock.frontends.common.steps import (
+    reshape,
+    splat,
+)
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.build import Emitter
 from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp, MomentsOp

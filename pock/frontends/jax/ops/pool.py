@@ -7,7 +7,10 @@ from math import prod
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import reshape, splat_like
+from pock.frontends.common.steps import (
+    reshape,
+    splat_like,
+)
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.elementwise import MulOp, NegOp
 from pock_ir.dialects.pool import AvgPool2dOp, MaxPool2dOp

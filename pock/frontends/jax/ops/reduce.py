@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import cast
+from pock.frontends.common.steps import (
+    cast,
+)
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.reduce import ArgMaxOp, ArgMinOp, MaxOp, MinOp, ProdOp, SumOp
 from pock_ir.dialects.scan import CumSumOp

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import broadcast, splat_like, splat_of
+from pock.frontends.common.steps import (
+    broadcast,
+    splat_like,
+    splat_of,
+)
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.dropout import DropoutOp
 from pock_ir.dialects.elementwise import (

@@ -7,16 +7,18 @@ from math import prod
 import numpy as np
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import (
+from pock.frontends.common.steps import (
     broadcast,
-    cut,
-    dilate,
     iota,
     pad,
     reshape,
     slice_axis,
     slice_box,
     transpose,
+)
+from pock.frontends.jax.ops.common import (
+    cut,
+    dilate,
 )
 from pock.frontends.jax.table import Call, handles
 from pock_ir.dialects.axis_map import ReverseOp

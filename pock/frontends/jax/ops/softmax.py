@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.jax.ops.common import reshape, slice_axis
+from pock.frontends.common.steps import (
+    reshape,
+    slice_axis,
+)
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.dialects.elementwise import SubOp
 from pock_ir.dialects.softmax import LogSoftmaxOp, SoftmaxOp

@@ -8,7 +8,10 @@ from math import sqrt
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import cast, reshape
+from pock.frontends.common.steps import (
+    cast,
+    reshape,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.attention import AttentionOp

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import along, reshape
+from pock.frontends.common.steps import (
+    reshape,
+)
+from pock.frontends.torch.ops.common import (
+    along,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.conv import Conv2dOp
 from pock_ir.dialects.elementwise import AddOp

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import splat_like
+from pock.frontends.common.steps import (
+    splat_like,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.dropout import DropoutOp
 

@@ -8,7 +8,12 @@ from typing import Any
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import broadcast, cast, splat, splat_like
+from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    splat,
+    splat_like,
+)
 from pock.frontends.torch.table import DTYPE_NAMES, Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.division import BitwiseOp

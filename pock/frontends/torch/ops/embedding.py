@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import normal_axis, reshape, slice_axis, splat_like
+from pock.frontends.common.steps import (
+    reshape,
+    slice_axis,
+    splat_like,
+)
+from pock.frontends.torch.ops.common import (
+    normal_axis,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import AddOp, CastOp, CompareOp, SelectOp

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import splat_like
+from pock.frontends.common.steps import (
+    splat_like,
+)
 from pock.frontends.torch.ops.elementwise import operand
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter

@@ -5,7 +5,12 @@ from __future__ import annotations
 import torch
 from xdsl.ir import BlockArgument, SSAValue
 
-from pock.frontends.torch.ops.common import broadcast, cast, reshape, splat_like
+from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    reshape,
+    splat_like,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import AddOp, MulOp

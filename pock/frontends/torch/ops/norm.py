@@ -7,7 +7,13 @@ from math import prod
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import broadcast, cast, reshape, splat, splat_like
+from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    reshape,
+    splat,
+    splat_like,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import AddOp, MulOp

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import reshape
+from pock.frontends.common.steps import (
+    reshape,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.pool import AvgPool2dOp, MaxPool2dOp
 from pock_ir.dialects.reduce import MeanOp

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import reshape, slice_axis, transpose
+from pock.frontends.common.steps import (
+    reshape,
+    slice_axis,
+    transpose,
+)
 from pock.frontends.torch.ops.matmul import add_bias
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter

@@ -9,14 +9,16 @@ from typing import Any
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import (
+from pock.frontends.common.steps import (
     broadcast,
     cast,
-    normal_axes,
-    normal_axis,
     reshape,
     splat,
     splat_like,
+)
+from pock.frontends.torch.ops.common import (
+    normal_axes,
+    normal_axis,
 )
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.elementwise import (

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import normal_axis
+from pock.frontends.torch.ops.common import (
+    normal_axis,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.axis_map import BorderPadOp, ResizeOp, ReverseOp
 from pock_ir.types import shape_of

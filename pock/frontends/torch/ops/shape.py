@@ -7,15 +7,17 @@ from collections.abc import Sequence
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import (
+from pock.frontends.common.steps import (
     broadcast,
     cast,
-    normal_axis,
     reshape,
     slice_axis,
     splat,
     splat_like,
     transpose,
+)
+from pock.frontends.torch.ops.common import (
+    normal_axis,
 )
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.elementwise import AddOp, MulOp

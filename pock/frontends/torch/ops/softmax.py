@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.torch.ops.common import cast, normal_axis, splat
+from pock.frontends.common.steps import (
+    cast,
+    splat,
+)
+from pock.frontends.torch.ops.common import (
+    normal_axis,
+)
 from pock.frontends.torch.table import Call, handles
 from pock_ir.dialects.softmax import LogSoftmaxOp, SoftmaxOp
 from pock_ir.op import PockOp
