@@ -26,7 +26,7 @@ from pock_ir.targets.c.kernels.gemm_pack import (
     size_of,
     start_of,
 )
-from pock_ir.targets.c.kernels.gemm_plan import Plan, Problem, ways
+from pock_ir.targets.c.kernels.gemm_plan import Plan, Problem, run, ways
 from pock_ir.targets.c.kernels.vector import Vector, aligned, c_function, indent
 
 
@@ -172,6 +172,7 @@ class Gemm:
             padded=plan.pack_b,
             blocked=self.blocked,
             ways=ways(rows, vectors),
+            run=run(rows, vectors, self.plan.depth),
         )
 
     def panels(self) -> list[tuple[int, int]]:

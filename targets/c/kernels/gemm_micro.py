@@ -14,8 +14,11 @@ from typing import Protocol
 
 from pock_ir.targets.c.kernels.vector import Vector, c_function, indent
 
-_WAYS = "cdef"
-"""The first letter of the names of each way's sums."""
+_TOTAL = "c"
+"""The first letter of the names of the finished sums, one per element."""
+
+_WAYS = "wxyz"
+"""The first letter of the names of each way's sums, where there are more than the finished ones."""
 
 
 class Epilogue(Protocol):
@@ -55,6 +58,7 @@ class Tile:
     Strides are in floats: A advances `a_row` per row and `a_step` per k, B `b_step` per k.
     blocked: K comes in several blocks, so `first` and `last` say which one this is.
     padded: B may be read beyond the tail. ways: sums per element, each of every ways-th product.
+    run: so many products are summed before they are added to what came before; 0: all of them.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Tile:
     padded: bool
     blocked: bool
     ways: int
+    run: int
 
     def signature(self, epilogue: Epilogue) -> str:
         flags = ["int first", "int last"] if self.blocked else []
@@ -79,7 +84,7 @@ class Tile:
 
     def text(self, vector: Vector, epilogue: Epilogue) -> str:
         """The function, as C."""
-        body = [*self._accumulators(vector), *self._loop(vector)]
+        body = [*self._declared(_TOTAL, vector), *self._sums(vector)]
         if self.blocked:
             body += self._partial(vector, epilogue)
         body += self._finish(vector, epilogue)
@@ -91,28 +96,45 @@ class Tile:
     def _valid(self, v: int) -> int:
         return self.tail if v == self.vectors - 1 else 0
 
-    def _accumulators(self, vector: Vector) -> list[str]:
-        names = (_WAYS[way] + str(i) for way in range(self.ways) for i in range(self.rows))
+    def _declared(self, letter: str, vector: Vector) -> list[str]:
+        """A sum for each element, which is 0."""
         return [
             f"{vector.type} "
-            + ", ".join(f"{name}_{v} = {vector.zero}" for v in range(self.vectors))
+            + ", ".join(f"{letter}{i}_{v} = {vector.zero}" for v in range(self.vectors))
             + ";"
-            for name in names
+            for i in range(self.rows)
         ]
 
-    def _loop(self, vector: Vector) -> list[str]:
-        """All products: `ways` steps of k at once, then the rest, then one sum per element."""
-        if self.ways == 1:
-            return ["for (size_t k = 0; k < count; k++) {", *indent(self._step(0, vector)), "}"]
-        steps = [["{", *indent(self._step(way, vector)), "}"] for way in range(self.ways)]
-        whole = [line for step in steps for line in step]
-        lines = ["size_t k = 0;", f"for (; k + {self.ways} <= count; k += {self.ways}) {{"]
-        lines += [*indent(whole), "}", "for (; k < count; k++) {"]
-        lines += [*indent(self._step(0, vector)), "}"]
-        return [*lines, *self._combined()]
+    def _sums(self, vector: Vector) -> list[str]:
+        """All products, added to the finished sums."""
+        if not self.run:
+            return self._run("count", vector)
+        lines = [f"const size_t run = left < {self.run} ? left : {self.run};", "left -= run;"]
+        lines += self._run("run", vector)
+        return ["for (size_t left = count; left > 0;) {", *indent(lines), "}"]
 
-    def _step(self, way: int, vector: Vector) -> list[str]:
-        """The products of one k."""
+    def _run(self, count: str, vector: Vector) -> list[str]:
+        """`count` products: `ways` steps of k at once, then the rest, then one sum per element."""
+        if self.ways == 1 and not self.run:
+            return [
+                f"for (size_t k = 0; k < {count}; k++) {{",
+                *indent(self._step(_TOTAL, vector)),
+                "}",
+            ]
+        ways = _WAYS[: self.ways]
+        lines = [line for way in ways for line in self._declared(way, vector)]
+        if self.ways > 1:
+            lines.append("size_t k = 0;")
+            steps = [["{", *indent(self._step(way, vector)), "}"] for way in ways]
+            lines.append(f"for (; k + {self.ways} <= {count}; k += {self.ways}) {{")
+            lines += [*indent([line for step in steps for line in step]), "}"]
+            lines.append(f"for (; k < {count}; k++) {{")
+        else:
+            lines.append(f"for (size_t k = 0; k < {count}; k++) {{")
+        return [*lines, *indent(self._step(ways[0], vector)), "}", *self._combined()]
+
+    def _step(self, way: str, vector: Vector) -> list[str]:
+        """The products of one k, added to the sums of `way`."""
         lines: list[str] = []
         for v in range(self.vectors):
             count = 0 if self.padded else self._valid(v)
@@ -120,22 +142,19 @@ class Tile:
             lines.append(f"const {vector.type} b{v} = {vector.load_part(pointer, count)};")
         for i in range(self.rows):
             lines.append(f"const float s{i} = a[{i * self.a_row}];")
-            sums = [f"{_WAYS[way]}{i}_{v} += s{i} * b{v};" for v in range(self.vectors)]
+            sums = [f"{way}{i}_{v} += s{i} * b{v};" for v in range(self.vectors)]
             lines.append(" ".join(sums))
         return [*lines, f"a += {self.a_step};", f"b += {self.b_step};"]
 
     def _combined(self) -> list[str]:
-        """The sums of all ways, added in pairs."""
-        lines: list[str] = []
+        """The sums of all ways, added in pairs, and then to the finished ones."""
+        pairs: list[tuple[str, str]] = []
         half = self.ways
         while half > 1:
             half //= 2
-            lines += [
-                f"{_WAYS[way]}{i}_{v} += {_WAYS[way + half]}{i}_{v};"
-                for way in range(half)
-                for i, v in self._cells()
-            ]
-        return lines
+            pairs += [(_WAYS[way], _WAYS[way + half]) for way in range(half)]
+        pairs.append((_TOTAL, _WAYS[0]))
+        return [f"{to}{i}_{v} += {way}{i}_{v};" for to, way in pairs for i, v in self._cells()]
 
     def _at(self, i: int, v: int, vector: Vector) -> tuple[str, str]:
         row = f"(m + {i})" if i else "m"

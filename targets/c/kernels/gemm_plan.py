@@ -118,6 +118,22 @@ def ways(rows: int, vectors: int) -> int:
     return max(1, min(FMA_LATENCY, 2 * FMA_LATENCY // (rows * vectors)))
 
 
+def run_length(k: int) -> int:
+    """How many of `k` products are summed one after the other, for each of an element's sums.
+
+    The error of a sum grows with its length; added in runs, it grows with the root of that, and
+    least if there are as many runs as products in one. An addition is as much work as a product.
+    Source: Blanchard, Higham and Mary, A class of fast and accurate summation algorithms (2020).
+    """
+    return 16 if k <= 256 else 32
+
+
+def run(rows: int, vectors: int, k: int) -> int:
+    """After how many of `k` products a tile's sums are added to what came before; 0: never."""
+    length = run_length(k) * ways(rows, vectors)
+    return length if k > length else 0
+
+
 def tile_cycles(rows: int, vectors: int, k: int) -> float:
     """Cycles of one tile: two FMA and two loads per cycle, the FMA's latency, and a fixed start.
 
@@ -126,7 +142,8 @@ def tile_cycles(rows: int, vectors: int, k: int) -> float:
     """
     loads = rows + vectors
     latency = FMA_LATENCY / ways(rows, vectors)
-    step = max(rows * vectors / 2, loads / 2, latency) + 0.03 * loads
+    work = rows * vectors * (1 + 1 / run_length(k)) / 2
+    step = max(work, loads / 2, latency) + 0.03 * loads
     return step * k + 16 + 1.5 * rows * vectors
 
 
