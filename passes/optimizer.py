@@ -42,7 +42,7 @@ Source: the formulas of torch.optim, see the ops in `dialects/optimizer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
@@ -57,6 +57,7 @@ from xdsl.rewriter import InsertPoint
 from pock_ir.build import Emitter
 from pock_ir.diagnostics import DiagnosticCollector, PockError, quote
 from pock_ir.dialects.optimizer import AdamCorrectionOp, AdamOp, LionOp, MomentumOp, SgdOp
+from pock_ir.dialects.shape import ReshapeOp
 from pock_ir.interpret import find_function
 from pock_ir.op import PockOp
 from pock_ir.passes.signature import (
@@ -70,8 +71,9 @@ from pock_ir.passes.signature import (
     results_of,
     return_of,
 )
+from pock_ir.passes.storage import base_of
 from pock_ir.passes.trained import MARK, trained_slice
-from pock_ir.types import tensor, tensor_type
+from pock_ir.types import shape_of, tensor, tensor_type
 
 Result: TypeAlias = tuple[SSAValue, Attributes]
 Properties: TypeAlias = Mapping[str, bool | float]
@@ -294,14 +296,39 @@ def _updates(function: FuncOp, options: OptimizerPass, gradients: list[Result]) 
         if name not in parameters:
             raise PockError(f"there is a gradient but no parameter {quote(name)}")
         parameter, attributes = parameters[name]
-        own = [next(states) for _ in rule.states]
+        replaced = [parameter, *(next(states) for _ in rule.states)]
         axis, begin = _begin_of(attributes, parameter)
         properties = {**rule.properties(options), "axis": axis, "begin": begin}
         emit = _emitter(function, gradient.owner)
-        op = emit.op(rule.op, parameter, gradient, *own, *shared, **properties)
+        values = _update(emit, rule.op, replaced, gradient, shared, properties)
         names = [name, *_state_names(rule, name)]
-        updates += [(v, described("update", n)) for v, n in zip(op.results, names, strict=True)]
+        updates += [(v, described("update", n)) for v, n in zip(values, names, strict=True)]
     return updates
+
+
+def _update(
+    emit: Emitter,
+    op: type[PockOp],
+    replaced: Sequence[SSAValue],
+    gradient: SSAValue,
+    shared: Sequence[SSAValue],
+    properties: Properties,
+) -> Sequence[SSAValue]:
+    """The new parameter and states, for `replaced`, the old ones.
+
+    The gradient of a weight that the model reshapes is reshaped as well. All of it is then updated
+    in the shape in which it was computed, so that one kernel can do both.
+    """
+    source = base_of(gradient)
+    if gradient.type != replaced[0].type or source is gradient:
+        return emit.op(op, replaced[0], gradient, *replaced[1:], *shared, **properties).results
+    shape = shape_of(source)
+    flat = [emit.op(ReshapeOp, value, shape=shape).results[0] for value in replaced]
+    new = emit.op(op, flat[0], source, *flat[1:], *shared, **properties).results
+    return [
+        emit.op(ReshapeOp, value, shape=shape_of(old)).results[0]
+        for value, old in zip(new, replaced, strict=True)
+    ]
 
 
 def _state_names(rule: _Rule, parameter: str) -> list[str]:

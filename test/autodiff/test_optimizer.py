@@ -17,6 +17,8 @@ from pock.frontends.torch.optimizer import from_torch
 from pock_ir.diagnostics import PockError
 from pock_ir.dialects.elementwise import MulOp, SubOp, TanhOp
 from pock_ir.dialects.matmul import LinearOp
+from pock_ir.dialects.optimizer import AdamOp
+from pock_ir.dialects.shape import ReshapeOp
 from pock_ir.interpret import find_function
 from pock_ir.passes.optimizer import RULES, SGD, Adam, AdamW, Lion, Optimizer, OptimizerPass
 from pock_ir.passes.signature import (
@@ -250,6 +252,39 @@ def test_update_of_a_scalar_parameter() -> None:
     values = {"w": np.array(3.0, np.float32), "rate": np.array(0.25, np.float32)}
     results = run_named(with_optimizer(SGD(lr=0.25), module), values)
     assert results["update", "w"] == 1.5
+
+
+def reshaped_network(*shape: int) -> ModuleOp:
+    """tanh(x w^T), where w of any shape is read as f32[4, 3]."""
+    g = Graph()
+    x, w = g.input("x", 5, 3), g.parameter("w", *shape)
+    y = g(LinearOp, x, g(ReshapeOp, w, shape=(4, 3)), weight_layout="oi")
+    module = g.module(g.total(g(TanhOp, y)))
+    return with_optimizer(Adam(0.01, weight_decay=0.1), train_all(module))
+
+
+def test_a_reshaped_parameter_is_updated_in_the_shape_of_its_use() -> None:
+    """The update stays beside the gradient, so that one kernel can do both."""
+    module = reshaped_network(2, 2, 3)
+    ops = find_function(module, "train_step").body.block.ops
+    assert [shape_of(op.results[0]) for op in ops if isinstance(op, AdamOp)] == [(4, 3)]
+
+    rng = np.random.default_rng(1)
+    names = ("w", "exp_avg:w", "exp_avg_sq:w")
+    old = {name: rng.random((2, 2, 3)).astype(np.float32) for name in names}
+    fixed = {
+        "x": rng.standard_normal((5, 3)).astype(np.float32),
+        "rate": np.array(0.01, np.float32),
+        "step": np.array(3, np.int32),
+    }
+    new = run_named(module, {**fixed, **old})
+    flat = {name: array.reshape(4, 3) for name, array in old.items()}
+    expected = run_named(reshaped_network(4, 3), {**fixed, **flat})
+    for name in names:
+        assert np.any(new["update", name] != old[name])
+        np.testing.assert_array_equal(
+            new["update", name], expected["update", name].reshape(2, 2, 3)
+        )
 
 
 @pytest.mark.parametrize("name", RULES)
