@@ -4,8 +4,19 @@ For batch b, head h, query t and key s: score = scale * sum over d of q[t, d] k[
 additive mask; a key is visible if the boolean mask is true and, with `causal`, s <= t (queries
 and keys are aligned at their beginnings). Invisible keys have score -inf.
 log_normalizer[t] = log of the sum over s of exp(score), probability = exp(score - log_normalizer),
-out[t] = sum over s of dropped(probability) v[s]. A query that sees no key gives out = 0 and
-log_normalizer = 0, so that exp(score - log_normalizer) is 0 for it as well.
+out[t] = sum over s of dropped(probability) v[s].
+
+`masked_rows` says what a query without a key gets, one whose scores are all -inf:
+
+    zero     probabilities of 0, and log_normalizer 0; PyTorch's scaled_dot_product_attention
+    uniform  1 / S for every key, hidden or not: what a condition gives that replaces scores by one
+             large negative number, as in JAX and flax; not with an additive mask
+    nan      NaN: the softmax of -inf, as written by hand
+
+A condition (boolean, causal) hides scores from the gradient, an additive -inf does not: its row of
+NaN probabilities has NaN gradients. log_normalizer is -inf where such a row is uniform or NaN.
+If an additive mask makes all scores of a row so large (-1e9) that log_normalizer is no longer
+exact, the gradient divides by the sum of exp(score - log_normalizer) once more.
 
 Operands after q, k, v: the mask unless mask is "none", then seed and step if dropout > 0.
 """
@@ -13,8 +24,9 @@ Operands after q, k, v: the mask unless mask is "none", then seed and step if dr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
@@ -45,6 +57,13 @@ from pock_ir.types import Array, dtype_of, tensor
 LAYOUTS = ("bhtd", "bthd")
 MASKS = ("none", "boolean", "additive")
 
+MASKED_ROWS: Mapping[str, Callable[[int], float]] = {
+    "zero": lambda keys: 0.0,
+    "uniform": lambda keys: 1.0 / keys,
+    "nan": lambda keys: nan,
+}
+"""Rule -> the probability of each of so many keys for a query that sees none of them."""
+
 
 @dataclass(frozen=True)
 class AttentionGeometry:
@@ -70,6 +89,7 @@ class AttentionBase(PockOp):
     scale = number_property()
     causal = flag_property()
     mask = text_property()
+    masked_rows = text_property()
     dropout = number_property()
     stream = integer_property()
 
@@ -105,6 +125,11 @@ class AttentionBase(PockOp):
         geometry = self.geometry()
         finite_number(self.scale, "scale")
         mask = one_of(self.mask, MASKS, "mask")
+        rule = one_of(self.masked_rows, tuple(MASKED_ROWS), "masked_rows")
+        require(
+            rule != "uniform" or mask != "additive",
+            'masked_rows "uniform" needs a condition as its mask, not an additive one',
+        )
         dropout = between(self.dropout, 0.0, 1.0, "dropout", open_end=True)
         expect_stream(self.stream)
         rest = self.inputs()[3]
@@ -136,17 +161,23 @@ class AttentionBase(PockOp):
         """An array in `layout` as [B, H, T, D], or the reverse."""
         return array.swapaxes(1, 2) if text(self.layout) == "bthd" else array
 
+    def visible(self, shape: Shape, rest: Sequence[Array]) -> Array:
+        """Which scores of `shape` no condition hides: neither the boolean mask nor `causal`."""
+        seen = np.tri(*shape[2:], dtype=np.bool_) if flag(self.causal) else np.bool_(True)
+        if text(self.mask) == "boolean":
+            seen = seen & rest[0]
+        return np.broadcast_to(seen, shape)
+
     def scores(self, q: Array, k: Array, rest: Sequence[Array]) -> Array:
         """The scores [B, H, T, S], -inf where a key is invisible."""
         scores = np.matmul(q, k.swapaxes(-1, -2)) * number(self.scale)
         if text(self.mask) == "additive":
             scores = scores + widened(rest[0])
-        if text(self.mask) == "boolean":
-            scores = np.where(rest[0], scores, -np.inf).astype(q.dtype)
-        if flag(self.causal):
-            visible = np.tri(q.shape[2], k.shape[2], dtype=np.bool_)
-            scores = np.where(visible, scores, -np.inf).astype(q.dtype)
-        return scores
+        return np.where(self.visible(scores.shape, rest), scores, -np.inf).astype(q.dtype)
+
+    def masked_weight(self) -> float:
+        """The probability of each key for a query that sees none."""
+        return MASKED_ROWS[text(self.masked_rows)](self.geometry().keys)
 
     def dropped(self, scores: Array, rest: Sequence[Array]) -> Array:
         """The factor of each probability: 0 where it is dropped, else 1 / (1 - dropout)."""
@@ -189,12 +220,14 @@ class AttentionOp(AttentionBase):
         q, k, v = (self.arrange(widened(array)) for array in args[:3])
         scores = self.scores(q, k, args[3:])
         highest: Array = np.max(scores, axis=-1, keepdims=True)
-        peak: Array = np.where(highest == -np.inf, np.zeros_like(highest), highest)
+        blind = highest == -np.inf
+        peak = np.where(blind, 0, highest).astype(scores.dtype)
         powers = np.exp(scores - peak)
-        total = np.sum(powers, axis=-1, keepdims=True)
-        blind = total == 0
-        probabilities = powers / np.where(blind, 1, total) * self.dropped(scores, args[3:])
-        normalizer = np.where(blind, 0, peak + np.log(total))[..., 0]
+        total = np.where(blind, 1, np.sum(powers, axis=-1, keepdims=True))
+        weight = scores.dtype.type(self.masked_weight())
+        probabilities = np.where(blind, weight, powers / total) * self.dropped(scores, args[3:])
+        unseen = 0 if text(self.masked_rows) == "zero" else -np.inf
+        normalizer = np.where(blind, unseen, peak + np.log(total))[..., 0]
         return self.arrange(np.matmul(probabilities, v)), normalizer
 
     def flops(self) -> int:
@@ -204,11 +237,12 @@ class AttentionOp(AttentionBase):
 
 @irdl_op_definition
 class AttentionGradOp(AttentionBase):
-    """The gradients of nn.attention to q, k and v; the mask gets none.
+    """The gradients of nn.attention to q, k and v.
 
     dout, out: like the result; log_normalizer: [B, H, T]; q, k, v and rest: as there.
     With P the probabilities and R their dropout factors: dv = (P R)^T dout,
-    dscore = P (R (dout v^T) - sum of dout out), dq = scale dscore k, dk = scale dscore^T q.
+    dscore = P (R (dout v^T) - sum of dout out), or 0 where a condition hides the key,
+    dq = scale dscore k, dk = scale dscore^T q.
     """
 
     name = "train.attention_grad"
@@ -238,12 +272,20 @@ class AttentionGradOp(AttentionBase):
     def evaluate(self, *args: Array) -> Sequence[Array]:
         dout, q, k, v, out = (self.arrange(widened(array)) for array in args[:5])
         scores = self.scores(q, k, args[6:])
-        probabilities = np.exp(scores - widened(args[5])[..., None])
+        normalizer = widened(args[5])[..., None]
+        blind = normalizer == -np.inf
+        weight = scores.dtype.type(self.masked_weight())
+        probabilities = np.exp(scores - np.where(blind, 0, normalizer))
+        if text(self.mask) == "additive":
+            total = np.sum(probabilities, axis=-1, keepdims=True)
+            probabilities = probabilities / np.where(total == 0, 1, total)
+        probabilities = np.where(blind, weight, probabilities)
         factor = self.dropped(scores, args[6:])
         dv = np.matmul((probabilities * factor).swapaxes(-1, -2), dout)
         inner = np.sum(dout * out, axis=-1, keepdims=True)
         dscores = probabilities * (factor * np.matmul(dout, v.swapaxes(-1, -2)) - inner)
-        dscores = dscores * number(self.scale)
+        hidden = blind & ~self.visible(scores.shape, args[6:])
+        dscores = np.where(hidden, 0, dscores * number(self.scale)).astype(q.dtype)
         dq, dk = np.matmul(dscores, k), np.matmul(dscores.swapaxes(-1, -2), q)
         return self.arrange(dq), self.arrange(dk), self.arrange(dv)
 

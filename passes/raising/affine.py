@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from xdsl.ir import Operation, SSAValue
 
 from pock_ir.dialects.elementwise import AddOp, MulOp
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp
 from pock_ir.dialects.rms_norm import RmsNormOp
 from pock_ir.op import PockOp, integer
 from pock_ir.passes.canonicalize import constant_of

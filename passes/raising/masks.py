@@ -1,63 +1,102 @@
-"""What is known of attention masks: which are causal, and which are finite everywhere."""
+"""What is known of attention masks: what hides keys, which are causal, which have no gradient."""
 
 from __future__ import annotations
 
-from math import isfinite
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from xdsl.ir import SSAValue
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from pock_ir.dialects.elementwise import (
     AddOp,
-    CastOp,
     CompareOp,
+    LogicalAndOp,
     LogicalNotOp,
-    MulOp,
-    NegOp,
+    LogicalOrOp,
     SelectOp,
+    StopGradientOp,
     SubOp,
 )
-from pock_ir.dialects.shape import (
-    BroadcastOp,
-    ConstantOp,
-    IotaOp,
-    ReshapeOp,
-    SliceOp,
-    TransposeOp,
-)
+from pock_ir.dialects.shape import IotaOp
 from pock_ir.op import integer, text
 from pock_ir.passes.raising.views import View
+from pock_ir.passes.signature import argument_attributes, kind_of
 from pock_ir.types import dtype_of
 
 FLIPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 NEGATED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 
-FINITE = (
-    AddOp,
-    BroadcastOp,
-    MulOp,
-    NegOp,
-    ReshapeOp,
-    SelectOp,
-    SliceOp,
-    SubOp,
-    TransposeOp,
-)
-"""Ops whose result is finite if their float operands are, but for an overflow."""
+HIDING = -1e9
+"""A score that hides a key from queries that see another one: Keras writes this.
+
+Beside any score that a model computes its probability is exactly 0, in f32 and in f64.
+"""
+
+HALF = 0.5
+"""The same for smaller types, as a share of their smallest number."""
+
+MOST_PARTS = 4
+"""How many negations and conjunctions within each other are taken apart."""
 
 MOST_OPS = 64
 """How many ops a mask may be made of: more are not looked at, so that the time stays linear."""
 
 
-def visible_scores(view: View) -> View | None:
-    """The scores s if this is s where a causal mask lets a key be seen, and hidden elsewhere."""
-    op = view.owner
-    if not isinstance(op, SelectOp):
+@dataclass(frozen=True)
+class Condition:
+    """Keys are visible where `view`, an i1, is true, or false if `negated`."""
+
+    view: View
+    negated: bool = False
+
+    @property
+    def is_always(self) -> bool:
+        """Whether all keys are visible."""
+        number = self.view.number
+        return number is not None and bool(number) != self.negated
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether each query sees the keys up to its own place."""
+        return _sees(self.view, "gt" if self.negated else "le")
+
+    def parts(self, depth: int = MOST_PARTS) -> Iterator[Condition]:
+        """The conditions that all have to hold for this one."""
+        op, negated = self.view.owner, self.negated
+        if depth and isinstance(op, LogicalNotOp):
+            yield from Condition(self.view.operand(0), not negated).parts(depth - 1)
+        elif depth and isinstance(op, LogicalOrOp if negated else LogicalAndOp):
+            for index in (0, 1):
+                yield from Condition(self.view.operand(index), negated).parts(depth - 1)
+        else:
+            yield self
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """`view` where the condition holds, the number `fill` elsewhere."""
+
+    view: View
+    condition: Condition
+    fill: float
+
+
+def hidden_scores(view: View) -> Hidden | None:
+    """The scores and the condition if this is scores some of which are hidden by a number."""
+    found = chosen(view)
+    return found if found is not None and hides(found.fill, found.view) else None
+
+
+def chosen(view: View) -> Hidden | None:
+    """The parts if this is a choice between a tensor and a number."""
+    if not isinstance(view.owner, SelectOp):
         return None
     condition, a, b = (view.operand(index) for index in range(3))
-    if is_hidden(b) and _sees(condition, "le"):
-        return a
-    return b if is_hidden(a) and _sees(condition, "gt") else None
+    if b.number is not None:
+        return Hidden(a, Condition(condition), b.number)
+    return None if a.number is None else Hidden(b, Condition(condition, True), a.number)
 
 
 def is_causal(mask: View) -> bool:
@@ -72,16 +111,19 @@ def is_causal(mask: View) -> bool:
 
 
 def is_hidden(view: View) -> bool:
-    """Whether a score of this, or one that this is added to, has probability 0.
+    """Whether a score of this, or one that this is added to, has probability 0."""
+    return view.number is not None and hides(view.number, view)
 
-    So do -inf and, beside any score that a model computes, half of the smallest number of the type.
-    """
-    dtype = dtype_of(view.base)
-    if view.number is None or not dtype.is_float:
+
+def hides(number: float, like: View) -> bool:
+    """Whether a score of this number has probability 0 beside those of `like`, and -inf does."""
+    dtype = dtype_of(like.base)
+    if not dtype.is_float:
         return False
-    name = dtype.name
-    largest = 3.3e38 if name == "bf16" else float(np.finfo(dtype.numpy).max)
-    return view.number <= -0.5 * largest
+    if dtype.bytes >= 4:
+        return number <= HIDING
+    largest = 3.3e38 if dtype.name == "bf16" else float(np.finfo(dtype.numpy).max)
+    return number <= -HALF * largest
 
 
 def _sees(condition: View, predicate: str) -> bool:
@@ -122,11 +164,10 @@ def _position(view: View) -> tuple[int, int] | None:
     return (axes[0], offset) if len(axes) == 1 else None
 
 
-def is_finite(value: SSAValue) -> bool:
-    """Whether all elements are known to be finite: made of numbers, integers and conditions.
+def is_data(value: SSAValue) -> bool:
+    """Whether the value depends on no parameter through floats, and so has no gradient.
 
-    So the value depends on no parameter through floats, and has no gradient. A product is taken
-    not to overflow: integers that mask something are 0 or 1.
+    It is made of numbers, integers, conditions and what the function is given beside parameters.
     """
     pending, seen = [value], set[SSAValue]()
     while pending:
@@ -134,20 +175,19 @@ def is_finite(value: SSAValue) -> bool:
         if value in seen or not dtype_of(value).is_float:
             continue
         seen.add(value)
-        op = value.owner
         if len(seen) > MOST_OPS:
             return False
-        if isinstance(op, ConstantOp):
-            if not isfinite(op.number()):
+        if isinstance(value, BlockArgument):
+            if not _is_given(value):
                 return False
-        elif isinstance(op, FINITE) or (isinstance(op, CastOp) and _widens(op)):
-            pending.extend(op.operands)
-        elif not isinstance(op, IotaOp):
-            return False
+        elif isinstance(value.owner, Operation) and not isinstance(value.owner, StopGradientOp):
+            pending.extend(value.owner.operands)
     return True
 
 
-def _widens(op: CastOp) -> bool:
-    """Whether a cast cannot overflow: from integers, or to a type that is no smaller."""
-    source, target = dtype_of(op.x), dtype_of(op.result)
-    return not source.is_float or target.bytes >= source.bytes
+def _is_given(argument: BlockArgument) -> bool:
+    """Whether an argument is of a kind that is never trained."""
+    function = argument.block.parent_op()
+    if not isinstance(function, FuncOp):
+        return False
+    return kind_of(argument_attributes(function)[argument.index]) not in ("", "parameter")

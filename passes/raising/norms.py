@@ -24,7 +24,8 @@ from pock_ir.dialects.elementwise import (
     ReluOp,
     SubOp,
 )
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp, MomentsOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, MomentsOp
 from pock_ir.dialects.reduce import ReduceOp
 from pock_ir.dialects.rms_norm import RmsNormOp
 from pock_ir.op import integer, ints, number

@@ -9,6 +9,7 @@ from pock_ir.dialects.dropout import DropoutOp
 from pock_ir.dialects.elementwise import (
     CastOp,
     ExpOp,
+    LogicalAndOp,
     LogicalNotOp,
     LogOp,
     ReciprocalOp,
@@ -237,6 +238,42 @@ def dropped(q: T, k: T, v: T, seed: T, step: T) -> T:
     return T(q.emit, kept) @ v
 
 
-def cut(q: T, k: T, v: T, mask: T) -> T:
+def cut(q: T, k: T, v: T, mask: T, hide: float = -inf) -> T:
     scores = q @ turned(k)
-    return softmax(mask.spread(scores.shape).where(scores, -inf)) @ v
+    return softmax(mask.spread(scores.shape).where(scores, hide)) @ v
+
+
+def early(x: T) -> T:
+    """[T, S] like the last dims of scores: true where key <= query."""
+    return x.iota(x.shape[-2:], 1).compare("le", x.iota(x.shape[-2:], 0))
+
+
+def both(a: T, b: T, shape: tuple[int, ...]) -> T:
+    return a.spread(shape).binary(LogicalAndOp, b.spread(shape))
+
+
+def zeroed(q: T, k: T, v: T, mask: T, other: T | None = None) -> T:
+    """Keras: hidden probabilities are set to 0 once more. other: by this, if it is given."""
+    scores = q @ turned(k)
+    sees = both(mask.reshape((2, 1, 1, 6)), early(scores), scores.shape)
+    last = sees if other is None else other.reshape((2, 1, 1, 6)).spread(scores.shape)
+    return last.where(softmax(sees.where(scores, -1e9)), 0.0) @ v
+
+
+def twice(
+    q: T, k: T, v: T, mask: T, inner: float = LOWEST, outer: float = LOWEST, added: float = 0.0
+) -> T:
+    """A causal condition, another around it, and perhaps a number that is added to the scores."""
+    scores = q @ turned(k)
+    if added:
+        number = mask.reshape((2, 1, 1, 6)).unary(CastOp, to=dtype_of(q.value).name) * added
+        scores = scores + number
+    scores = early(scores).spread(scores.shape).where(scores, inner)
+    hidden = mask.unary(LogicalNotOp).reshape((2, 1, 1, 6)).spread(scores.shape)
+    return softmax(hidden.where(outer, scores)) @ v
+
+
+def added(q: T, k: T, v: T, mask: T, hide: float = -inf) -> T:
+    scores = q @ turned(k)
+    zeros = q.lift(0.0).spread(mask.shape)
+    return softmax(scores + mask.where(zeros, hide)) @ v

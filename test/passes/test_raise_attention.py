@@ -1,9 +1,12 @@
 """Decomposed attention becomes a whole op; what only looks like it stays."""
 
+from math import inf
+
 import numpy as np
 import pytest
 from raising_forms import (
     LOWEST,
+    added,
     attend,
     causal,
     causal_added,
@@ -17,12 +20,19 @@ from raising_forms import (
     padded,
     softmax,
     turned,
+    twice,
+    zeroed,
 )
 from raising_graphs import Graph, T, check_equal, counts, gradients
 
+from pock_ir.dialects import make_context
 from pock_ir.dialects.elementwise import CastOp, ReluOp
 from pock_ir.dialects.softmax import LogSoftmaxOp
 from pock_ir.op import attribute
+from pock_ir.passes.canonicalize import CanonicalizePass
+from pock_ir.passes.raise_ops import RaiseOpsPass
+from pock_ir.passes.signature import described, set_argument_attributes
+from pock_ir.passes.simplify import SimplifyPass
 from pock_ir.types import dtype_of
 
 HEADS = [(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7)]
@@ -30,6 +40,9 @@ HEADS = [(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7)]
 
 SELF = [(2, 3, 4, 5)] * 3
 
+
+KEYS = ((2, 6), "i1")
+QUERIES = ((4, 4), "i1")
 
 ATTENTION = {
     "plain": (attend, HEADS, {}),
@@ -75,6 +88,48 @@ ATTENTION = {
         {"mask": "additive"},
     ),
     "dropout": (dropped, [*HEADS, ((), "i32"), ((), "i32")], {"dropout": 0.25, "stream": 3}),
+    "keys cannot see": (
+        lambda q, k, v: causal(q, k, v, LOWEST, "le"),
+        SELF,
+        {"mask": "boolean", "causal": False, "masked_rows": "uniform"},
+    ),
+    "sees one more": (
+        lambda q, k, v: causal(q, k, v, LOWEST, "ge", -1),
+        SELF,
+        {"mask": "boolean", "causal": False},
+    ),
+    "not itself": (
+        lambda q, k, v: causal(q, k, v, LOWEST, "gt"),
+        SELF,
+        {"mask": "boolean", "causal": False, "masked_rows": "uniform"},
+    ),
+    "mask from data": (cut, [*SELF, QUERIES], {"mask": "boolean", "masked_rows": "nan"}),
+    "mask from data, lowest": (
+        lambda q, k, v, m: cut(q, k, v, m, LOWEST),
+        [*SELF, QUERIES],
+        {"mask": "boolean", "masked_rows": "uniform"},
+    ),
+    "of Keras": (
+        zeroed,
+        [*HEADS, KEYS],
+        {"mask": "boolean", "causal": True, "masked_rows": "zero"},
+    ),
+    "two conditions": (
+        twice,
+        [*HEADS, KEYS],
+        {"mask": "boolean", "causal": True, "masked_rows": "uniform"},
+    ),
+    "two conditions, -inf": (
+        lambda q, k, v, m: twice(q, k, v, m, -inf, -inf),
+        [*HEADS, KEYS],
+        {"mask": "boolean", "causal": True, "masked_rows": "nan"},
+    ),
+    "added": (added, [*SELF, QUERIES], {"mask": "additive", "masked_rows": "nan"}),
+    "added, lowest": (
+        lambda q, k, v, m: added(q, k, v, m, LOWEST),
+        [*SELF, QUERIES],
+        {"mask": "additive", "masked_rows": "nan"},
+    ),
 }
 
 
@@ -88,19 +143,37 @@ def test_attention(name: str) -> None:
         key: attribute(value) for key, value in properties.items()
     }
     assert not {"softmax", "matmul"} & counts(module).keys()
-    check_equal(graph)
+    check_equal(graph, blinded(graph))
+
+
+def blinded(graph: Graph) -> list[np.ndarray]:
+    """Arguments with which some queries see no key, and others see one."""
+    arrays = graph.arrays("f64")
+    for array in arrays:
+        if array.dtype == bool:
+            array[0], array[1, 0] = False, True
+    return arrays
 
 
 NO_ATTENTION = {
-    "mask from data": (cut, [*SELF, ((4, 4), "i1")]),
     "bias": (lambda q, k, v, b: softmax(q @ turned(k) + b) @ v, [*SELF, (3, 4, 4)]),
     "bias table": (lambda q, k, v, b: softmax(q @ turned(k) + 2.0 * b) @ v, [*SELF, (3, 4, 4)]),
     "softmax over queries": (lambda q, k, v: softmax(q @ turned(k), 2) @ v, SELF),
-    "keys cannot see": (lambda q, k, v: causal(q, k, v, LOWEST, "le"), SELF),
-    "sees one more": (lambda q, k, v: causal(q, k, v, LOWEST, "ge", -1), SELF),
-    "not itself": (lambda q, k, v: causal(q, k, v, LOWEST, "gt"), SELF),
     "hidden by little": (lambda q, k, v: causal(q, k, v, -5.0), SELF),
     "log": (lambda q, k, v: (q @ turned(k)).unary(LogSoftmaxOp, axis=3) @ v, SELF),
+    "hidden by two numbers": (
+        lambda q, k, v, m: twice(q, k, v, m, LOWEST, -2e38),
+        [*HEADS, KEYS],
+    ),
+    "hidden by -inf and a number": (
+        lambda q, k, v, m: twice(q, k, v, m, -inf, LOWEST),
+        [*HEADS, KEYS],
+    ),
+    "a number where another is added": (
+        lambda q, k, v, m: twice(q, k, v, m, added=LOWEST),
+        [*HEADS, KEYS],
+    ),
+    "zeroed by another condition": (zeroed, [*HEADS, KEYS, KEYS]),
     "scores of no product": (lambda q, k, v: softmax(q) @ v, [(2, 3, 4, 4)] * 3),
 }
 
@@ -110,9 +183,20 @@ def test_no_attention(name: str) -> None:
     form, arguments = NO_ATTENTION[name]
     graph = Graph(form, arguments)
     assert "attention" not in counts(graph.raised())
-    given = graph.arrays("f64")
-    given = [a | np.eye(4, dtype=bool) if a.dtype == bool else a for a in given]
-    check_equal(graph, given)
+    check_equal(graph, blinded(graph))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("input", 1), ("parameter", 0)])
+def test_float_mask_of_a_kind(kind: str, count: int) -> None:
+    """What the function is given has no gradient; a trained bias stays decomposed."""
+    graph = Graph(lambda q, k, v, m: softmax(q @ turned(k) + m) @ v, [*SELF, (2, 1, 1, 4)])
+    module = graph.module()
+    (function,) = module.ops
+    kinds = [described("input", name) for name in "qkv"]
+    set_argument_attributes(function, [*kinds, described(kind, "m")])
+    for action in (CanonicalizePass(), SimplifyPass(), RaiseOpsPass()):
+        action.apply(make_context(), module)
+    assert counts(module).get("attention", 0) == count
 
 
 def test_scores_that_are_returned_as_well_stay() -> None:

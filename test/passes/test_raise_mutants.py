@@ -15,6 +15,7 @@ from raising_forms import (
     batch_norm,
     causal,
     causal_added,
+    cut,
     flax_attention,
     given_norm,
     jax_layer_norm,
@@ -81,6 +82,7 @@ FORMS = {
     "attention of flax": Graph(flax_attention, [HEADS] * 3),
     "causal": Graph(causal, [HEADS] * 3),
     "causal, added": Graph(causal_added, [HEADS] * 3),
+    "mask from data": Graph(cut, [HEADS, HEADS, HEADS, ((4, 4), "i1")]),
 } | {name: Graph(form, [CUBE]) for name, (form, _) in ACTIVATIONS.items()}
 
 ALIKE = (

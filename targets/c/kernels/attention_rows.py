@@ -45,6 +45,19 @@ class Rows:
         rest = self.op.inputs()[3]
         return rest[0] if text(self.op.mask) != "none" else None
 
+    @property
+    def masked_rows(self) -> str:
+        """The rule for queries that see no key. Without a mask there are none: "zero" costs least.
+
+        A causal query always sees the first key.
+        """
+        return "zero" if self.mask is None else text(self.op.masked_rows)
+
+    @property
+    def masked_weight(self) -> str:
+        """The probability of each key for such a query."""
+        return float_literal(self.op.masked_weight())
+
     def mask_parameters(self) -> list[str]:
         """What masking takes beside the row: the query's number and its row of the mask."""
         found = ["size_t t"] if flag(self.op.causal) else []
@@ -173,8 +186,8 @@ POCK_INLINE pock_vi pock_load_mask_{count}(const uint8_t *p)
 
     def power_row(self, name: str) -> str:
         """void NAME(row, inverse, normalizer, ...): masked scores become powers, with dropout
-        applied; *inverse holds the largest score before and 1 over the sum of the powers after
-        (0 if no key is visible)."""
+        applied; *inverse holds the largest score before and 1 over the sum of the powers after.
+        If no key is visible, powers times *inverse are what the rule of the op says."""
         vector = self.vector
         power = f"{self.function('exp')}({vector.load('row + s')} - peak)"
         body = [
@@ -188,11 +201,42 @@ POCK_INLINE pock_vi pock_load_mask_{count}(const uint8_t *p)
             f"{vector.type} total = {vector.zero};",
             *self.over_keys(body, masked=False),
             f"const float sum = {vector.sum('total')};",
-            "*inverse = sum == 0.0f ? 0.0f : 1.0f / sum;",
-            "*normalizer = sum == 0.0f ? 0.0f : peak + pock_log(sum);",
+            "*inverse = 1.0f / sum;",
+            "*normalizer = peak + pock_log(sum);",
         ]
+        lines[-2:-2] = ["if (sum == 0.0f) {", *indent(self._unseen()), "    return;", "}"]
         fixed = ["float *row", "float *inverse", "float *normalizer", *self.random_parameters()]
         return c_function(f"static void {name}({', '.join(fixed)})", lines)
+
+    def _unseen(self) -> list[str]:
+        """Statements that end a row of powers without a visible key, all of which are 0."""
+        if self.masked_rows == "zero":
+            return ["*inverse = 0.0f;", "*normalizer = 0.0f;"]
+        lines = [f"*inverse = {self.masked_weight};", "*normalizer = -INFINITY;"]
+        if self.masked_rows == "nan":
+            return lines
+        power = "f" if self.dropout else self.vector.splat("1.0f")
+        ones = [*self.factor(), self.vector.store("row + s", power)]
+        return [*self.over_keys(ones, masked=False), *lines]
+
+    def _unseen_gradient(self) -> list[str]:
+        """Statements that do `gradient` for a row without a visible key, unless p and ds are 0."""
+        if self.masked_rows == "zero":
+            return []
+        vector, weight = self.vector, self.vector.splat(self.masked_weight)
+        slope = zero = vector.splat("0.0f")
+        if text(self.op.mask) == "additive":
+            # The addition of -inf passes NaN on to the products, what a condition hides does not.
+            slope = weight
+            if flag(self.op.causal):
+                slope = self._select(f"{self._position()} <= (int32_t)t", weight, zero)
+        body = [
+            *self.factor(),
+            vector.store("row + s", f"f * {weight}" if self.dropout else weight),
+            vector.store("slope + s", slope),
+        ]
+        lines = [*self.over_keys(body, masked=False), "return;"]
+        return ["if (normalizer == -INFINITY) {", *indent(lines), "}"]
 
     def gradient(self, name: str) -> str:
         """void NAME(row, slope, normalizer, inner, ...): scores become dropped probabilities and
@@ -200,17 +244,43 @@ POCK_INLINE pock_vi pock_load_mask_{count}(const uint8_t *p)
         vector = self.vector
         scale = float_literal(number(self.op.scale))
         kept, slope = ("e * f", "f * d") if self.dropout else ("e", "d")
-        body = [
-            f"const {vector.type} e = {self.function('exp')}(x - normalizer);",
+        power = f"{self.function('exp')}(x - normalizer)"
+        tail = [
             f"const {vector.type} d = {vector.load('slope + s')};",
             *self.factor(),
             vector.store("row + s", kept),
             vector.store("slope + s", f"e * ({slope} - inner) * {scale}"),
         ]
+        lines = self._unseen_gradient()
+        if text(self.op.mask) == "additive":
+            lines += self._summed_powers(power)
+            e = f"{vector.load('row + s')} * inverse"
+            lines += self.over_keys([f"const {vector.type} e = {e};", *tail], masked=False)
+        else:
+            lines += self.over_keys([f"const {vector.type} e = {power};", *tail], masked=True)
         fixed = ["float *row", "float *slope", "float normalizer", "float inner"]
         given = [*fixed, *self.mask_parameters(), *self.random_parameters()]
         head = f"static void {name}({', '.join(given)})"
-        return c_function(head, self.over_keys(body, masked=True))
+        return c_function(head, lines)
+
+    def _summed_powers(self, power: str) -> list[str]:
+        """Statements that make the row powers of about 1 in sum, and `inverse` 1 over that sum.
+
+        A mask that adds -1e9 to all scores of a row makes them so large that the logarithm of
+        their number is lost in the normalizer.
+        """
+        vector = self.vector
+        body = [
+            f"const {vector.type} e = {power};",
+            "total += e;",
+            vector.store("row + s", "e"),
+        ]
+        return [
+            f"{vector.type} total = {vector.zero};",
+            *self.over_keys(body, masked=True),
+            f"const float sum = {vector.sum('total')};",
+            "const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;",
+        ]
 
 
 def inner_product(name: str, width: int, vector: Vector) -> str:

@@ -31,7 +31,8 @@ from pock_ir.dialects.elementwise import (
     SubOp,
 )
 from pock_ir.dialects.kern import CallOp, YieldOp
-from pock_ir.dialects.norm import BatchNormGradSumsOp, BatchNormOp, LayerNormOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormGradSumsOp, BatchNormOp
 from pock_ir.dialects.optimizer import SgdOp
 from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
 from pock_ir.dialects.shape import (

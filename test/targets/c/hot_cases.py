@@ -214,6 +214,7 @@ class Attend:
     mask: str = "none"
     mask_shape: tuple[int, ...] = ()
     dropout: float = 0.0
+    masked_rows: str = "zero"
 
     def cases(self) -> list[Case]:
         """Attention and its gradient, on the forward's own results."""
@@ -228,6 +229,7 @@ class Attend:
             "scale": self.d**-0.5,
             "causal": self.causal,
             "mask": self.mask,
+            "masked_rows": self.masked_rows,
             "dropout": self.dropout,
             "stream": 3,
         }
@@ -252,6 +254,26 @@ ATTENTION = (
     Attend("causal", 2, 2, 17, 17, 16, 16, causal=True),
     Attend("padding", 2, 2, 12, 21, 16, 16, mask="boolean", mask_shape=(2, 1, 1, 21)),
     Attend("blind", 1, 1, 6, 1, 4, 4, mask="boolean", mask_shape=(1, 1, 6, 1)),  # no visible key
+    # 17 keys: the last is in a tail; of three random ones some rows see none.
+    *(
+        Attend(
+            f"{rule}{drop:g}",
+            2,
+            1,
+            40,
+            s,
+            8,
+            5,
+            "bthd",
+            s > 9,
+            "boolean",
+            (2, 1, 40, s),
+            drop,
+            rule,
+        )
+        for rule in ("zero", "uniform", "nan")
+        for s, drop in ((3, 0.0), (17, 0.25))
+    ),
     Attend("bias", 2, 2, 12, 21, 16, 16, "bhtd", False, "additive", (1, 2, 12, 21), 0.25),
     Attend("blocks", 1, 1, 300, 1000, 16, 16, causal=True, dropout=0.1),  # several blocks, uneven
 )

@@ -23,9 +23,10 @@ from pock_ir.dialects.attention import AttentionOp
 from pock_ir.dialects.dropout import DropoutOp
 from pock_ir.dialects.elementwise import AddOp, ExpOp, GeluOp, MulOp, ReluOp
 from pock_ir.dialects.kern import CallOp
+from pock_ir.dialects.layer_norm import LayerNormGradParamsOp, LayerNormOp
 from pock_ir.dialects.loss import CrossEntropyGradOp, CrossEntropyOp
 from pock_ir.dialects.matmul import LinearOp
-from pock_ir.dialects.norm import BatchNormOp, LayerNormGradParamsOp, LayerNormOp
+from pock_ir.dialects.norm import BatchNormOp
 from pock_ir.dialects.optimizer import AdamOp
 from pock_ir.dialects.reduce import SumOp
 from pock_ir.dialects.shape import BroadcastOp, TransposeOp
@@ -169,6 +170,7 @@ def test_body_emitter_writes_scalars_and_vectors() -> None:
 def test_body_emitter_names_what_is_not_elementwise() -> None:
     shape = f(1, 2, 4, 8)
     properties = {"layout": "bthd", "scale": 1.0, "causal": False, "mask": "none"}
+    properties["masked_rows"] = "zero"
     call = call_of(AttentionOp, [shape] * 3, {**properties, "dropout": 0.0, "stream": 0})
     emitter = BodyEmitter(call, target_named("c"))
     with pytest.raises(PockError, match=r"nn\.attention is not elementwise"):

@@ -1,11 +1,14 @@
 """Attention of flax and of jax.nn, without dropout, as one op.
 
-Masks that are known (a causal mask) hide keys. In JAX a query that sees no key takes the mean of
-all values, in pock it gets 0, so a mask that depends on data is left to the decomposed form.
+What masks hide gets one large negative number as its score, so that a query that sees no key takes
+the mean of all values: `masked_rows` is "uniform". A bias is added: if all of a query's are -inf,
+it gets NaN. Both together are left to the decomposed form, as is a bias that needs a gradient.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import reduce
 from math import prod, sqrt
 from typing import Any
 
@@ -13,12 +16,18 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from pock.frontends.common.steps import (
+    broadcast,
     cast,
+    common_shape,
+    iota,
     reshape,
 )
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.dialects.attention import AttentionOp
-from pock_ir.types import Array, dtype_of, shape_of
+from pock_ir.dialects.elementwise import CompareOp, LogicalAndOp
+from pock_ir.types import dtype_of, shape_of
+
+LENGTHS = "key_value_seq_lengths"
 
 
 def _only(call: Call, names: tuple[str, ...]) -> None:
@@ -31,7 +40,7 @@ def _only(call: Call, names: tuple[str, ...]) -> None:
 def flax_attention(call: Call) -> SSAValue:
     """flax's attention: q[B..., T, H, D], k and v [B..., S, H, D]; scores over sqrt(D)."""
     params = call.params
-    _only(call, ("query", "key", "value", "mask"))
+    _only(call, ("query", "key", "value", "mask", "bias"))
     drops = params.get("dropout_rate", 0.0) != 0.0 and not params.get("deterministic", False)
     special = any(params.get(name) is not None for name in ("bias", "module", "precision"))
     promotes = params.get("force_fp32_for_softmax") or params.get("qk_attn_weights_einsum")
@@ -45,8 +54,8 @@ def flax_attention(call: Call) -> SSAValue:
 def jax_attention(call: Call) -> SSAValue:
     """jax.nn.dot_product_attention: q[B, T, H, D], k and v [B, S, H, D]."""
     params = call.params
-    _only(call, ("query", "key", "value", "mask"))
-    refused = ("bias", "query_seq_lengths", "key_value_seq_lengths", "local_window_size")
+    _only(call, ("query", "key", "value", "mask", "bias", LENGTHS))
+    refused = ("bias", "query_seq_lengths", LENGTHS, "local_window_size")
     if any(params.get(name) is not None for name in refused) or params.get("return_residual"):
         raise Decline
     scale = params["scale"]
@@ -59,16 +68,16 @@ def _attention(call: Call, scale: float) -> SSAValue:
     q, k, v = (call.x(index) for index in range(3))
     if len({dtype_of(value).name for value in (q, k, v)}) > 1 or shape_of(q)[-2] != shape_of(k)[-2]:
         raise Decline
-    queries, keys = shape_of(q)[-3], shape_of(k)[-3]
-    kind, causal, rest = _mask(call, queries, keys)
+    mask = _mask(call, q, k)
     op = emit.op(
         AttentionOp,
         *(_rank4(call, value) for value in (q, k, v)),
-        *rest,
+        *([] if mask.operand is None else [mask.operand]),
         layout="bthd",
         scale=scale,
-        causal=causal or bool(call.params.get("is_causal")),
-        mask=kind,
+        causal=mask.causal,
+        mask=mask.kind,
+        masked_rows="nan" if mask.kind == "additive" else "uniform",
         dropout=0.0,
         stream=0,
     )
@@ -80,24 +89,64 @@ def _rank4(call: Call, value: SSAValue) -> SSAValue:
     return reshape(call.emit, value, (prod(lead), length, heads, depth))
 
 
-def _mask(call: Call, queries: int, keys: int) -> tuple[str, bool, list[SSAValue]]:
-    """(kind, whether it is causal, operands). Raises Decline for a mask that is not known."""
-    place = call.at("mask")
-    if place is None:
-        return "none", False, []
-    mask = call.known(place)
-    if mask is None or mask.ndim != 4 or not _all_see(mask.astype(bool)):
+@dataclass(frozen=True)
+class _Mask:
+    """`kind` and `causal` as the op has them, and its operand, if there is one."""
+
+    kind: str = "none"
+    causal: bool = False
+    operand: SSAValue | None = None
+
+
+def _mask(call: Call, q: SSAValue, k: SSAValue) -> _Mask:
+    """All that hides keys. Raises Decline for what the op does not do."""
+    queries, keys = shape_of(q)[-3], shape_of(k)[-3]
+    causal = bool(call.params.get("is_causal"))
+    given = {name: call.at(name) for name in ("mask", "bias", LENGTHS)}
+    if given["mask"] is not None and _is_causal(call, given["mask"], queries, keys):
+        causal, given["mask"] = True, None
+    present = {name: place for name, place in given.items() if place is not None}
+    if not present:
+        return _Mask(causal=causal)
+    if len(shape_of(q)) > 4:
         raise Decline
-    hidden = ~mask.astype(bool)
-    if np.array_equal(~hidden, np.broadcast_to(np.tri(queries, keys, dtype=bool), mask.shape)):
-        return "none", True, []
-    return "boolean", False, [_as_truth(call, place)]
+    bias = present.pop("bias", None)
+    if bias is None:
+        parts = [_condition(call, name, place, keys) for name, place in present.items()]
+        return _Mask("boolean", causal, reduce(lambda a, b: _both(call, a, b), parts))
+    same = dtype_of(call.x(bias)).name == dtype_of(q).name
+    if present or causal or call.is_active(bias) or not same:
+        raise Decline
+    return _Mask("additive", False, _per_key(call, call.x(bias), keys))
 
 
-def _as_truth(call: Call, place: int) -> Any:
-    return cast(call.emit, call.x(place), "i1")
+def _is_causal(call: Call, place: int, queries: int, keys: int) -> bool:
+    """Whether the mask is known, and that each query sees the keys up to its own place."""
+    mask = call.known(place)
+    if mask is None or mask.ndim < 2:
+        return False
+    full = (*mask.shape[:-2], queries, keys)
+    shown = np.broadcast_to(mask.astype(bool), full)
+    return bool((shown == np.tri(queries, keys, dtype=bool)).all())
 
 
-def _all_see(mask: Array) -> bool:
-    """Whether every query sees a key."""
-    return bool(mask.any(axis=-1).all())
+def _condition(call: Call, name: str, place: int, keys: int) -> SSAValue:
+    """True where a key is visible; [B or 1, H or 1, T or 1, S]."""
+    emit, value = call.emit, call.x(place)
+    if name != LENGTHS:
+        return _per_key(call, cast(emit, value, "i1"), keys)
+    shape = (prod(shape_of(value)), 1, 1, keys)
+    lengths = broadcast(emit, reshape(emit, value, (*shape[:3], 1)), shape)
+    return emit(CompareOp, iota(emit, shape, 3, dtype_of(value).name), lengths, predicate="lt")
+
+
+def _per_key(call: Call, value: SSAValue, keys: int) -> SSAValue:
+    """A mask with four dims, the last of which are the keys."""
+    shape = shape_of(value)
+    shape = (*(1,) * (4 - len(shape)), *shape[:-1], keys) if shape else (1, 1, 1, keys)
+    return broadcast(call.emit, value, shape)
+
+
+def _both(call: Call, a: SSAValue, b: SSAValue) -> Any:
+    shape = common_shape(shape_of(a), shape_of(b))
+    return call.emit(LogicalAndOp, *(broadcast(call.emit, value, shape) for value in (a, b)))

@@ -1,14 +1,17 @@
-"""Scaled dot-product attention."""
+"""Scaled dot-product attention.
+
+A query that sees no key gets 0, and nothing of it has a gradient: `masked_rows` is "zero".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 
 import torch
 from xdsl.ir import SSAValue
 
 from pock.frontends.common.steps import (
+    broadcast,
     cast,
     reshape,
 )
@@ -46,6 +49,7 @@ def scaled_dot_product_attention(call: Call) -> SSAValue:
         scale=1.0 / sqrt(shape_of(q)[-1]) if scale is None else float(scale),
         causal=bool(call["is_causal"]),
         mask=_mask_kind(mask),
+        masked_rows="zero",
         dropout=p,
         stream=0 if random is None else random.stream,
     )
@@ -78,17 +82,15 @@ def _mask_kind(mask: SSAValue | None) -> str:
 
 def _mask(call: Call, mask: SSAValue, dtype: str) -> SSAValue:
     """The mask as [B or 1, H or 1, T or 1, S]; the op repeats dims of 1 itself."""
-    rank = len(shape_of(call.tensor("query")))
-    shape: Sequence[int] = (1,) * (rank - len(shape_of(mask))) + shape_of(mask)
-    keys = shape_of(call.tensor("key"))[-2]
-    call.require(shape[-1] == keys, f"a mask needs {keys} columns, one for each key")
+    emit, query = call.emit, shape_of(call.tensor("query"))
+    rank, keys = len(query), shape_of(call.tensor("key"))[-2]
+    shape = (1,) * (rank - len(shape_of(mask))) + shape_of(mask)
     if dtype_of(mask).name != "i1":
-        mask = cast(call.emit, mask, dtype)
+        mask = cast(emit, mask, dtype)
     if rank == 4:
-        return reshape(call.emit, mask, shape)
-    lead = shape[:-2]
-    full = tuple(lead) == shape_of(call.tensor("query"))[:-2]
-    call.require(
-        full or all(size == 1 for size in lead), "a mask may repeat along all leading dims or none"
-    )
-    return reshape(call.emit, mask, (torch.Size(lead).numel(), 1, *shape[-2:]))
+        return broadcast(emit, mask, (*shape[:-1], keys))
+    # All leading dims are the op's first one: where one of them repeats, the others cannot.
+    repeats = all(size == 1 for size in shape[:-2])
+    full = (*(shape[:-2] if repeats else query[:-2]), shape[-2], keys)
+    lead = torch.Size(full[:-2]).numel()
+    return reshape(emit, broadcast(emit, mask, full), (lead, 1, *full[-2:]))
