@@ -58,18 +58,27 @@ def keep_threshold(p: float) -> int:
     return ceil(p * 2**FRACTION_BITS)
 
 
-def keep_mask(shape: Sequence[int], seed: Array, step: Array, p: float, stream: int) -> Array:
-    """Which elements of a tensor of `shape` are kept with drop probability `p`; bool.
+def uniform_bits(shape: Sequence[int], seed: Array, step: Array, stream: int) -> Array:
+    """The random bits of each element of a tensor of `shape`: uint32 below 2^24.
 
-    Element i in row-major order is kept if uniform(i) >= p, where uniform(i) is the top 24 bits
-    of the first word of threefry2x32(key=(seed, step), counter=(i, stream)) times 2^-24.
+    Element i in row-major order has the top 24 bits of the first word of
+    threefry2x32(key=(seed, step), counter=(i, stream)).
     seed, step: i32 scalars, read as unsigned words.
     """
     count = int(np.prod(shape, dtype=np.int64))
     index = np.arange(count, dtype=np.uint32)
     key = (int(seed) & 0xFFFFFFFF, int(step) & 0xFFFFFFFF)
     first, _ = threefry2x32(key, (index, np.full(count, stream, np.uint32)))
-    return (first >> np.uint32(32 - FRACTION_BITS) >= keep_threshold(p)).reshape(shape)
+    bits: Array = first >> np.uint32(32 - FRACTION_BITS)
+    return bits.reshape(shape)
+
+
+def keep_mask(shape: Sequence[int], seed: Array, step: Array, p: float, stream: int) -> Array:
+    """Which elements of a tensor of `shape` are kept with drop probability `p`; bool.
+
+    An element is kept if its `uniform_bits` times 2^-24 are at least p.
+    """
+    return uniform_bits(shape, seed, step, stream) >= keep_threshold(p)
 
 
 def expect_stream(attr: Attribute) -> None:

@@ -4,7 +4,8 @@ An index outside of 0..n-1 means what `out_of_range` says:
 
 - clip: the nearest index inside;
 - wrap: the index modulo n;
-- fill: the result is `fill` there, and no gradient passes.
+- fill: the result is `fill` there, and no gradient passes;
+- check: an error: a program refuses inputs with such an index, and clips one that it computes.
 
 Counting from the end (-1 for the last element) is arithmetic before the op.
 """
@@ -26,7 +27,7 @@ from pock_ir.dialects.wide import widened
 from pock_ir.op import PockOp, integer, number, require, text
 from pock_ir.types import Array, dtype_of, num_elements, shape_of, tensor
 
-OUT_OF_RANGE = ("clip", "fill", "wrap")
+OUT_OF_RANGE = ("check", "clip", "fill", "wrap")
 
 
 class IndexedOp(PockOp):
@@ -90,12 +91,6 @@ class GatherOp(GatheringOp):
     """
 
     name = "nn.gather"
-    x = operand_def(TensorType)
-    ids = operand_def(TensorType)
-    axis = integer_property()
-    out_of_range = text_property()
-    fill = number_property()
-    result = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
         shape, axis = self.checked()
@@ -119,12 +114,6 @@ class TakeAlongAxisOp(GatheringOp):
     """
 
     name = "nn.take_along_axis"
-    x = operand_def(TensorType)
-    ids = operand_def(TensorType)
-    axis = integer_property()
-    out_of_range = text_property()
-    fill = number_property()
-    result = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
         shape, axis = self.checked()
@@ -145,50 +134,46 @@ def _expect_alike(ids: Shape, shape: Shape, axis: int) -> None:
 
 
 class ScatteringOp(IndexedOp):
-    """An op that adds dy (floats) to the elements of a result of 0 that ids name, in order."""
+    """An op that adds floats to the elements of a result of 0 that ids name, in order."""
 
     ids = operand_def(TensorType)
-    dy = operand_def(TensorType)
+    values = operand_def(TensorType)
     axis = integer_property()
     size = integer_property()
     out_of_range = text_property()
     result = result_def(TensorType)
 
     def flops(self) -> int:
-        """One per element of dy."""
-        return num_elements(self.dy)
+        """One per element of values."""
+        return num_elements(self.values)
 
 
 @irdl_op_definition
-class GatherGradOp(ScatteringOp):
-    """The gradient of nn.gather to its x: slice i of dy is added to slice ids[i], in order of i.
+class ScatterAddOp(ScatteringOp):
+    """Slice i of values is added to slice ids[i] of the result, in order of i; others are 0.
 
-    ids: i32 or i64; dy: floats [..., *ids, ...] from dim axis on -> `size` elements along axis.
+    ids: i32 or i64; values: floats [..., *ids, ...] from dim axis on -> `size` elements along axis.
+    It is the gradient of nn.gather to its x, and nn.gather is its own.
     """
 
-    name = "train.gather_grad"
-    ids = operand_def(TensorType)
-    dy = operand_def(TensorType)
-    axis = integer_property()
-    size = integer_property()
-    out_of_range = text_property()
-    result = result_def(TensorType)
+    name = "nn.scatter_add"
 
     def infer(self) -> Sequence[Attribute]:
-        ids, dy = _indices(self.ids), operand_shape(self.dy, "dy")
+        ids, values = _indices(self.ids), operand_shape(self.values, "values")
         axis, size = integer(self.axis), integer(self.size)
         self.checked_mode(size)
-        fits = axis >= 0 and dy[axis : axis + len(ids)] == ids and axis + len(ids) <= len(dy)
-        require(fits, f"dy of shape {list(dy)} has no ids of shape {list(ids)} at axis {axis}")
-        sizes = [*dy[:axis], size, *dy[axis + len(ids) :]]
-        return [tensor(sizes, dtype_of(self.dy).type)]
+        end = axis + len(ids)
+        fits = axis >= 0 and values[axis:end] == ids and end <= len(values)
+        shape = f"values of shape {list(values)}"
+        require(fits, f"{shape} have no ids of shape {list(ids)} at axis {axis}")
+        return [tensor([*values[:axis], size, *values[end:]], dtype_of(self.values).type)]
 
     def evaluate(self, *args: Array) -> Array:
-        ids, dy = args[0], widened(args[1])
+        ids, values = args[0], widened(args[1])
         shape, axis = shape_of(self.result), integer(self.axis)
         places, counted = self.resolved(ids, shape[axis])
-        slices = dy.reshape(prod(shape[:axis]), ids.size, prod(shape[axis + 1 :]))
-        total = np.zeros((slices.shape[0], shape[axis], slices.shape[2]), dy.dtype)
+        slices = values.reshape(prod(shape[:axis]), ids.size, prod(shape[axis + 1 :]))
+        total = np.zeros((slices.shape[0], shape[axis], slices.shape[2]), values.dtype)
         kept = counted.reshape(-1)
         at: Any = (slice(None), places.reshape(-1)[kept])
         np.add.at(total, at, slices[:, kept])
@@ -197,32 +182,27 @@ class GatherGradOp(ScatteringOp):
 
 @irdl_op_definition
 class TakeAlongAxisGradOp(ScatteringOp):
-    """The gradient of nn.take_along_axis to its x: dy is added to where it was taken, in order.
+    """The gradient of nn.take_along_axis to its x: values are added to where they were taken.
 
-    ids: i32 or i64; dy: floats, shaped alike -> `size` elements along axis.
+    ids: i32 or i64; values: floats, shaped alike -> `size` elements along axis.
     """
 
     name = "train.take_along_axis_grad"
-    ids = operand_def(TensorType)
-    dy = operand_def(TensorType)
-    axis = integer_property()
-    size = integer_property()
-    out_of_range = text_property()
-    result = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
-        ids, dy = _indices(self.ids), operand_shape(self.dy, "dy")
-        axis, size = axis_of(self.axis, len(dy)), integer(self.size)
+        ids, values = _indices(self.ids), operand_shape(self.values, "values")
+        axis, size = axis_of(self.axis, len(values)), integer(self.size)
         self.checked_mode(size)
-        require(ids == dy, f"dy of shape {list(dy)} should be like ids of shape {list(ids)}")
-        return [tensor([*dy[:axis], size, *dy[axis + 1 :]], dtype_of(self.dy).type)]
+        shape = f"values of shape {list(values)}"
+        require(ids == values, f"{shape} should be like ids of shape {list(ids)}")
+        return [tensor([*values[:axis], size, *values[axis + 1 :]], dtype_of(self.values).type)]
 
     def evaluate(self, *args: Array) -> Array:
-        ids, dy = args[0], widened(args[1])
+        ids, values = args[0], widened(args[1])
         axis, size = integer(self.axis), integer(self.size)
         places, counted = self.resolved(ids, size)
-        total = np.zeros(shape_of(self.result), dy.dtype)
+        total = np.zeros(shape_of(self.result), values.dtype)
         at: list[Any] = list(cast(Any, np.indices(ids.shape, sparse=True)))
         at[axis] = places
-        np.add.at(total, cast(Any, tuple(at)), np.where(counted, dy, 0))
+        np.add.at(total, cast(Any, tuple(at)), np.where(counted, values, 0))
         return total

@@ -158,10 +158,6 @@ class ArgMaxOp(ArgExtremumOp):
     """The index along `axis` of the largest element, the first of equal ones or of NaNs."""
 
     name = "nn.argmax"
-    x = operand_def(TensorType)
-    axis = integer_property()
-    index = text_property()
-    result = result_def(TensorType)
 
     def evaluate(self, *args: Array) -> Array:
         return self.indices(np.argmax(args[0], axis=integer(self.axis)))
@@ -172,10 +168,6 @@ class ArgMinOp(ArgExtremumOp):
     """The index along `axis` of the smallest element, the first of equal ones or of NaNs."""
 
     name = "nn.argmin"
-    x = operand_def(TensorType)
-    axis = integer_property()
-    index = text_property()
-    result = result_def(TensorType)
 
     def evaluate(self, *args: Array) -> Array:
         return self.indices(np.argmin(args[0], axis=integer(self.axis)))

@@ -12,16 +12,12 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, operand_def, result_def
 
-from pock_ir.dialects.checks import Shape, expect_shape, expect_type, finite_number
+from pock_ir.dialects.checks import expect_shape, finite_number
 from pock_ir.dialects.fields import integer_property, number_property
-from pock_ir.dialects.norm import LayerOp
+from pock_ir.dialects.layer_norm import LayerOp, column
 from pock_ir.dialects.wide import widened
 from pock_ir.op import integer, number
 from pock_ir.types import Array, dtype_of, num_elements, tensor
-
-
-def _column(array: Array) -> Array:
-    return widened(array).reshape(-1, 1)
 
 
 @irdl_op_definition
@@ -59,24 +55,8 @@ class RmsNormOp(LayerOp):
         return 4 * num_elements(self.x)
 
 
-class RmsGradOp(LayerOp):
-    """What the gradients of RMS normalisation read: dy and x alike; rstd: [lead...]."""
-
-    # Subclasses repeat these before their own: xDSL orders a subclass's operands first.
-    dy = operand_def(TensorType)
-    x = operand_def(TensorType)
-    rstd = operand_def(TensorType)
-
-    def checked_inner(self) -> Shape:
-        """The shape [inner...]. Raises VerifyException."""
-        lead, inner = self.split(self.x)
-        expect_type(self.dy, "dy", self.x.type)
-        expect_shape(self.rstd, "rstd", lead, self.x)
-        return inner
-
-
 @irdl_op_definition
-class RmsNormGradInputOp(RmsGradOp):
+class RmsNormGradInputOp(LayerOp):
     """The gradient of RMS normalisation to x.
 
     dy, x: alike; rstd: [lead...]; gamma: [inner...] -> dx like x. All one float type.
@@ -88,20 +68,19 @@ class RmsNormGradInputOp(RmsGradOp):
     x = operand_def(TensorType)
     rstd = operand_def(TensorType)
     gamma = operand_def(TensorType)
-    axis = integer_property()
     dx = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
-        inner = self.checked_inner()
+        inner = self.checked_grad(self.dy, self.x, rstd=self.rstd)
         expect_shape(self.gamma, "gamma", inner, self.x)
         return [self.x.type]
 
     def evaluate(self, *args: Array) -> Array:
         dy, x, rstd, gamma = args
-        xhat = self.rows(x) * _column(rstd)
+        xhat = self.rows(x) * column(rstd)
         g = self.rows(dy) * widened(gamma).reshape(1, -1)
         along = np.mean(g * xhat, axis=1, keepdims=True, dtype=g.dtype)
-        return (_column(rstd) * (g - xhat * along)).reshape(x.shape)
+        return (column(rstd) * (g - xhat * along)).reshape(x.shape)
 
     def flops(self) -> int:
         """7 per element."""
@@ -109,7 +88,7 @@ class RmsNormGradInputOp(RmsGradOp):
 
 
 @irdl_op_definition
-class RmsNormGradWeightOp(RmsGradOp):
+class RmsNormGradWeightOp(LayerOp):
     """The gradient of RMS normalisation to gamma: the sum of dy x rstd over the lead dims.
 
     dy, x: alike; rstd: [lead...] -> [inner...]. All one float type.
@@ -119,15 +98,15 @@ class RmsNormGradWeightOp(RmsGradOp):
     dy = operand_def(TensorType)
     x = operand_def(TensorType)
     rstd = operand_def(TensorType)
-    axis = integer_property()
     dgamma = result_def(TensorType)
 
     def infer(self) -> Sequence[Attribute]:
-        return [tensor(self.checked_inner(), dtype_of(self.x).type)]
+        inner = self.checked_grad(self.dy, self.x, rstd=self.rstd)
+        return [tensor(inner, dtype_of(self.x).type)]
 
     def evaluate(self, *args: Array) -> Array:
         dy, x, rstd = args
-        total = np.sum(self.rows(dy) * self.rows(x) * _column(rstd), axis=0)
+        total = np.sum(self.rows(dy) * self.rows(x) * column(rstd), axis=0)
         return total.reshape(x.shape[integer(self.axis) :])
 
     def flops(self) -> int:

@@ -32,8 +32,9 @@ from xdsl.ir import Operation, SSAValue
 
 from pock_ir.dialects.conv import Conv2dOp
 from pock_ir.dialects.elementwise import AddOp, CastOp
+from pock_ir.dialects.layer_norm import LayerNormOp
 from pock_ir.dialects.matmul import LinearOp, MatMulOp
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp
 from pock_ir.dialects.shape import BroadcastOp, ReshapeOp, TransposeOp
 from pock_ir.op import integer, text
 from pock_ir.passes.signature import argument_attributes, kind_of, name_of, results_of

@@ -166,13 +166,13 @@ class NestBuilder:
     def _passes(self) -> None:
         for number, each in enumerate(self.plan.passes):
             self._pass(number, each)
-        self._write(self.plan.after, self.blocks, wide=False)
+        self._write(self.plan.after, self.blocks)
 
     def _pass(self, number: int, each: Pass) -> None:
         dims = sorted(self.nest.reduced)
         if not dims:
             sums = [self._plain(i, copy) for i in each.reductions for copy in self.blocks]
-            self._write(each.stores, self.blocks, wide=True)
+            self._write(each.stores, self.blocks)
         else:
             sums = self._reduce(dims, number, each)
         places = [(i, copy) for i in each.reductions for copy in self.blocks]
@@ -268,10 +268,10 @@ class NestBuilder:
             value = self.values.wide(reduction.value, {**block, **copy}, reduction.dtype)
             following.append(self._combine(reduction, total, self._masked(reduction, value)))
         both: list[Copy] = [{**block, **copy} for block in self.blocks for copy in copies]
-        self._write(each.stores, both, wide=True)
+        self._write(each.stores, both)
         return following
 
-    def _write(self, stores: Sequence[Store], copies: Sequence[Copy], wide: bool) -> None:
+    def _write(self, stores: Sequence[Store], copies: Sequence[Copy]) -> None:
         """All values first, so that no store overwrites what another one still reads."""
         pending = [(store, copy, self._stored(store, copy)) for store in stores for copy in copies]
         for store, copy, value in pending:

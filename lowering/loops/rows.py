@@ -11,14 +11,8 @@ from typing import Any, TypeAlias
 
 from xdsl.ir import Operation, SSAValue
 
-from pock_ir.dialects.norm import (
-    BatchNormGradSumsOp,
-    BatchNormOp,
-    LayerNormGradInputOp,
-    LayerNormGradParamsOp,
-    LayerNormOp,
-    MomentsOp,
-)
+from pock_ir.dialects.layer_norm import LayerNormGradInputOp, LayerNormGradParamsOp, LayerNormOp
+from pock_ir.dialects.norm import BatchNormGradSumsOp, BatchNormOp, MomentsOp
 from pock_ir.dialects.reduce import ArgMaxOp, ArgMinOp, MaxOp, MeanOp, MinOp, ProdOp, SumOp
 from pock_ir.dialects.rms_norm import RmsNormGradInputOp, RmsNormGradWeightOp, RmsNormOp
 from pock_ir.dialects.softmax import LogSoftmaxGradOp, LogSoftmaxOp, SoftmaxGradOp, SoftmaxOp

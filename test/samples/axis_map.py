@@ -1,12 +1,14 @@
 """Samples of ops that map one axis: reversal, padding, resizing, running sums."""
 
-from pock_ir.dialects import axis_map as a
+from pock_ir.dialects.axis_map import ReverseOp
+from pock_ir.dialects.border_pad import BORDERS, BorderPadGradOp, BorderPadOp
+from pock_ir.dialects.resize import COORDINATES, METHODS, ResizeGradOp, ResizeOp
 from pock_ir.dialects.scan import CumSumOp
 from pock_ir.types import shape_of
 from samples.sample import Sample, booleans, integers, normal
 
 REVERSE = [
-    Sample(a.ReverseOp, (x,), {"axis": axis}, id, reason)
+    Sample(ReverseOp, (x,), {"axis": axis}, id, reason)
     for x, axis, id, reason in (
         (normal(3, 5), 1, "last", "element by element"),
         (normal(3, 5, 2), 0, "first", "slice by slice"),
@@ -26,15 +28,15 @@ def with_gradient(op_type, gradient, x, properties, given, id, reason) -> list[S
 
 BORDER = [
     sample
-    for mode in a.BORDERS
+    for mode in BORDERS
     for shape, axis, low, high, place in (
         ((2, 5), 1, 3, 4, "last"),
         ((2, 4, 3), 1, 2, 0, "middle"),
         ((3, 17), 0, 0, 1, "first"),
     )
     for sample in with_gradient(
-        a.BorderPadOp,
-        a.BorderPadGradOp,
+        BorderPadOp,
+        BorderPadGradOp,
         normal(*shape),
         {"axis": axis, "low": low, "high": high, "mode": mode},
         {},
@@ -43,7 +45,7 @@ BORDER = [
     )
 ]
 INTEGER_BORDER = Sample(
-    a.BorderPadOp,
+    BorderPadOp,
     (integers(0, 9, 3),),
     {"axis": 0, "low": 1, "high": 2, "mode": "circular"},
     "i64",
@@ -52,8 +54,8 @@ INTEGER_BORDER = Sample(
 
 KINDS = [
     (method, coordinates)
-    for method in a.METHODS
-    for coordinates in a.COORDINATES
+    for method in METHODS
+    for coordinates in COORDINATES
     if (method, coordinates) != ("nearest", "align_corners")
 ]
 RESIZE = [
@@ -67,8 +69,8 @@ RESIZE = [
         ((1, 17), 0, 3, "repeated"),
     )
     for sample in with_gradient(
-        a.ResizeOp,
-        a.ResizeGradOp,
+        ResizeOp,
+        ResizeGradOp,
         normal(*shape),
         {"axis": axis, "size": size, "method": method, "coordinates": coordinates},
         {"size": shape[axis]},

@@ -12,7 +12,7 @@ def gathers(id, reason, shape, axis, ids: Operand, mode="clip", fill=0.0) -> lis
     size = {"size": shape[axis]}
     return [
         Sample(g.GatherOp, (normal(*shape), ids), {**properties, "fill": fill}, id, reason),
-        Sample(g.GatherGradOp, (ids, dy), {**properties, **size}, id, reason),
+        Sample(g.ScatterAddOp, (ids, dy), {**properties, **size}, id, reason),
     ]
 
 
@@ -35,6 +35,7 @@ SAMPLES = [
     *gathers("first", "repeated rows", (4, 17), 0, given([1, 1, 0, 1], "i64")),
     *gathers("scalar", "one index", (4, 3), 0, given(2, "i64")),
     *gathers("clip", "outside", (4, 3), 0, OUTSIDE),
+    *gathers("check", "outside, where a program computes it", (4, 3), 0, OUTSIDE, "check"),
     *gathers("wrap", "outside", (2, 4, 3), 1, OUTSIDE, "wrap"),
     *gathers("fill", "outside", (2, 4, 3), 1, OUTSIDE, "fill", 0.5),
     *gathers("fill-last", "outside, single elements", (2, 4), 1, OUTSIDE, "fill", -1.0),

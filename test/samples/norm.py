@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pock_ir.dialects import norm
+from pock_ir.dialects import layer_norm, norm
 from samples.sample import Operand, Sample, computed, normal, positive
 
 CHANNELS = (
@@ -57,9 +57,11 @@ def layer_samples(shape, axis, id, reason) -> list[Sample]:
     smooth = inner != (1,)
     properties = {"axis": axis, "eps": EPS}
     return [
-        Sample(norm.LayerNormOp, operands, properties, id, reason, smooth=smooth),
-        Sample(norm.LayerNormGradInputOp, (*saved, normal(*inner)), {"axis": axis}, id, reason),
-        Sample(norm.LayerNormGradParamsOp, saved, {"axis": axis}, id, reason),
+        Sample(layer_norm.LayerNormOp, operands, properties, id, reason, smooth=smooth),
+        Sample(
+            layer_norm.LayerNormGradInputOp, (*saved, normal(*inner)), {"axis": axis}, id, reason
+        ),
+        Sample(layer_norm.LayerNormGradParamsOp, saved, {"axis": axis}, id, reason),
     ]
 
 
@@ -77,7 +79,7 @@ FAR = [
         smooth=False,
     ),
     Sample(
-        norm.LayerNormOp,
+        layer_norm.LayerNormOp,
         (Operand((3, 32), "f32", far), normal(32), normal(32)),
         {"axis": 1, "eps": EPS},
         "far",

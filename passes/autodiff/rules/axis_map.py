@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pock_ir.dialects.axis_map import (
-    BorderPadGradOp,
-    BorderPadOp,
-    ResizeGradOp,
-    ResizeOp,
-    ReverseOp,
-)
+from pock_ir.dialects.axis_map import ReverseOp
+from pock_ir.dialects.border_pad import BorderPadGradOp, BorderPadOp
+from pock_ir.dialects.resize import ResizeGradOp, ResizeOp
 from pock_ir.op import integer
 from pock_ir.passes.autodiff.facet import linear, refuse_second_order
 from pock_ir.types import shape_of

@@ -6,15 +6,8 @@ from collections.abc import Sequence
 
 from xdsl.ir import SSAValue
 
-from pock_ir.dialects.norm import (
-    BatchNormGradSumsOp,
-    BatchNormInferenceOp,
-    BatchNormOp,
-    LayerNormGradInputOp,
-    LayerNormGradParamsOp,
-    LayerNormOp,
-    MomentsOp,
-)
+from pock_ir.dialects.layer_norm import LayerNormGradInputOp, LayerNormGradParamsOp, LayerNormOp
+from pock_ir.dialects.norm import BatchNormGradSumsOp, BatchNormInferenceOp, BatchNormOp, MomentsOp
 from pock_ir.dialects.reduce import SumOp
 from pock_ir.op import integer, number
 from pock_ir.passes.autodiff.algebra import Term, rsqrt, square

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, cast
 
-from pock_ir.dialects.axis_map import (
-    AxisMapOp,
-    BorderPadGradOp,
-    BorderPadOp,
-    ResizeGradOp,
-    ResizeOp,
-    ReverseOp,
-    Taps,
-)
+from pock_ir.dialects.axis_map import AxisMapOp, ReverseOp, Taps
+from pock_ir.dialects.border_pad import BorderPadGradOp, BorderPadOp
 from pock_ir.dialects.kern import CallOp
+from pock_ir.dialects.resize import ResizeGradOp, ResizeOp
 from pock_ir.op import PockOp, integer
 from pock_ir.target import Target
 from pock_ir.targets.c.kernels.plain import ANY, PlainKernel

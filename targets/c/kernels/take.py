@@ -7,10 +7,10 @@ from math import prod
 from typing import ClassVar, cast
 
 from pock_ir.dialects.gather import (
-    GatherGradOp,
     GatheringOp,
     GatherOp,
     IndexedOp,
+    ScatterAddOp,
     ScatteringOp,
     TakeAlongAxisGradOp,
     TakeAlongAxisOp,
@@ -95,20 +95,20 @@ def _loop(bounds: str, lines: Sequence[str]) -> str:
     return "\n".join([bounds, "    for (size_t u = first; u < last; u++) {", *inner, "    }"])
 
 
-class GatherGradKernel(PlainKernel):
+class ScatterAddKernel(PlainKernel):
     """Each part owns a range of the result's slices and adds to them in the order of the ids."""
 
-    name = "gather_grad"
-    OPS: ClassVar[tuple[type[PockOp], ...]] = (GatherGradOp,)
+    name = "scatter_add"
+    OPS: ClassVar[tuple[type[PockOp], ...]] = (ScatterAddOp,)
 
     def units(self, op: PockOp, target: Target) -> int:
-        return integer(cast(GatherGradOp, op).size)
+        return integer(cast(ScatterAddOp, op).size)
 
     def body(self, call: CallOp, op: PockOp, target: Target) -> str:
-        grad = cast(GatherGradOp, op)
-        before, size, inner = _around(shape_of(grad.results[0]), integer(grad.axis))
-        count = num_elements(grad.ids)
-        skip = "at < first || at >= last" + (" || !counts" * _fills(grad))
+        scatter = cast(ScatterAddOp, op)
+        before, size, inner = _around(shape_of(scatter.results[0]), integer(scatter.axis))
+        count = num_elements(scatter.ids)
+        skip = "at < first || at >= last" + (" || !counts" * _fills(scatter))
         return "\n".join(
             [
                 self.bounds(call, target),
@@ -116,7 +116,7 @@ class GatherGradKernel(PlainKernel):
                 f"        float *const y = r0 + o * {size * inner};",
                 f"        memset(y + first * {inner}, 0, (last - first) * {4 * inner});",
                 f"        for (size_t i = 0; i < {count}; i++) {{",
-                *(f"            {line}" for line in _resolve(grad, "a0[i]", size)),
+                *(f"            {line}" for line in _resolve(scatter, "a0[i]", size)),
                 f"            if ({skip})",
                 "                continue;",
                 f"            const float *const dy = a1 + (o * {count} + i) * {inner};",

@@ -13,6 +13,7 @@ from pock_ir.compat import linear_symbol_lookup
 from pock_ir.diagnostics import PockError
 from pock_ir.dialects import kern, mem
 from pock_ir.dialects.embedding import EmbeddingOp
+from pock_ir.dialects.gather import GatheringOp
 from pock_ir.dialects.loss import CrossEntropyOp
 from pock_ir.location import location_of
 from pock_ir.op import integer, ints, text
@@ -150,6 +151,8 @@ def _index_limit(argument: SSAValue) -> Range | None:
         op = use.operation
         if isinstance(op, EmbeddingOp) and argument is op.ids:
             return shape_of(op.table)[0], None
+        if isinstance(op, GatheringOp) and argument is op.ids and text(op.out_of_range) == "check":
+            return shape_of(op.x)[integer(op.axis)], None
         if isinstance(op, CrossEntropyOp) and argument is op.labels:
             return shape_of(op.logits)[-1], integer(op.ignore_index)
     return None
