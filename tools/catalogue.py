@@ -117,8 +117,8 @@ def pass_rows() -> list[PassRow]:
 def support_table() -> Mapping[str, Any]:
     """The generated table.
 
-    "kernels": op -> target -> kernels; "torch", "jax": operator -> row; "others": framework -> how
-    many of its operators are refused.
+    "kernels": op -> target -> kernels; "torch", "jax", "tensorflow": operator -> row; "keras": part
+    of Keras -> row; "others": framework -> how many of its operators are in no row, and refused.
     """
     text = (resources.files("pock.tools") / SUPPORT_FILE).read_text(encoding="utf-8")
     return json.loads(text)

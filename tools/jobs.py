@@ -1,28 +1,36 @@
-"""Loading a job from a user's Python file, and changing it by options."""
+"""Loading a job from a user's Python file or a model's file, and changing it by options."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pock.frontends import missing_package
+from pock.optimizers import parse_optimizer
+from pock.tools.model_files import is_model_file, keras_job
 from pock_ir.diagnostics import Diagnostic, PockError, one_line, quote
 
 if TYPE_CHECKING:
     from pock.compiler import Job
 
-DEFAULT_RATES: Mapping[str, float] = {"adam": 1e-3, "adamw": 1e-3}
-"""Initial learning rates where none is given; others start at 0.01."""
+HELP_JOB = (
+    "write FILE.py:NAME, NAME being a pock.Job or a function that returns one; or a .keras file"
+)
+HELP_KERAS = "pock reads .keras files: load it in Keras, and save it with model.save('model.keras')"
+OLD_KERAS = (".h5", ".hdf5", ".keras.zip")
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Options that replace fields of a job; None keeps what the job says."""
+    """Options that replace fields of a job; None keeps what the job says.
+
+    batch, data: example inputs and targets for a model's file, which has none.
+    """
 
     update: str | None = None
     optimizer: str | None = None
@@ -34,27 +42,37 @@ class Changes:
     recompute: str | None = None
     loss: str | None = None
     seed: int | None = None
+    frontend: str | None = None
+    batch: int | None = None
+    data: Path | None = None
 
 
 def split_job(text: str) -> tuple[Path, str]:
     """File and name in "FILE.py:NAME". Raises PockError for anything else."""
     file, colon, name = text.rpartition(":")
     if not colon or not file.endswith(".py") or not name.isidentifier():
-        raise PockError(
-            Diagnostic(
-                f"{quote(text)} does not name a job",
-                help="write FILE.py:NAME, NAME being a pock.Job or a function that returns one",
-            )
-        )
+        help = HELP_KERAS if text.endswith(OLD_KERAS) else HELP_JOB
+        raise PockError(Diagnostic(f"{quote(text)} does not name a job", help=help))
     return Path(file), name
 
 
 def load_job(text: str, changes: Changes) -> Job:
     """The job that `text` names, with `changes`.
 
-    Runs the file, with its folder first on the import path. Raises PockError if there is no such
-    file or name, its code raises, or a change makes no sense.
+    Runs a Python file, with its folder first on the import path; reads a .keras file. Raises
+    PockError if there is no such file or name, its code raises, or a change makes no sense.
     """
+    if is_model_file(text):
+        given = (changes.batch, changes.data, changes.loss, changes.optimizer)
+        return _changed(keras_job(Path(text), *given), changes)
+    for option, value in (("--batch", changes.batch), ("--data", changes.data)):
+        if value is not None:
+            message = f"{option} is for .keras files; a job states its example inputs itself"
+            raise PockError(Diagnostic(message, text))
+    return _changed(_python_job(text), changes)
+
+
+def _python_job(text: str) -> Job:
     from pock.compiler import Job
 
     file, name = split_job(text)
@@ -69,7 +87,7 @@ def load_job(text: str, changes: Changes) -> Job:
     if not isinstance(found, Job):
         kind = type(found).__name__
         raise PockError(Diagnostic(f"{quote(name)} is no pock.Job but a {kind}", str(file)))
-    return _changed(found, changes)
+    return found
 
 
 def _run_file(file: Path) -> ModuleType:
@@ -95,15 +113,25 @@ def _guarded(file: Path, work: Any) -> Any:
     except (Exception, SystemExit) as error:
         text = one_line(f"{type(error).__name__}: {error}")
         place = _place_in(file, error)
-        raise PockError(Diagnostic(text, place, "this is raised by the job")) from error
+        raise PockError(Diagnostic(text, place, _help_for(error))) from error
+
+
+def _help_for(error: BaseException) -> str:
+    missing = missing_package(error) if isinstance(error, ModuleNotFoundError) else None
+    return "this is raised by the job" if missing is None else missing[1]
 
 
 def _place_in(file: Path, error: BaseException) -> str:
     """The last line of `file` that `error` passed through."""
-    if isinstance(error, SyntaxError) and error.filename == str(file):
+    whole = file.resolve()
+    if (
+        isinstance(error, SyntaxError)
+        and error.filename
+        and Path(error.filename).resolve() == whole
+    ):
         return f"{file}:{error.lineno}:{error.offset}"
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename) == file]
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == whole]
     return f"{file}:{lines[-1]}" if lines else str(file)
 
 
@@ -135,25 +163,5 @@ def _changed(job: Job, changes: Changes) -> Job:
         recompute=changes.recompute,
         loss=changes.loss,
         seed=changes.seed,
+        frontend=changes.frontend,
     )
-
-
-def parse_optimizer(text: str) -> Any:
-    """An optimizer from "adam" or "momentum{lr=0.05 momentum=0.9}".
-
-    The options are lr and those of the pass add-optimizer. Raises PockError if it is none.
-    """
-    from pock_ir.passes.optimizer import RULES, OptimizerPass
-    from pock_ir.registry import Spec, build_pass, parse_specs
-
-    specs = parse_specs(text, "optimizer")
-    if len(specs) != 1 or specs[0].name not in RULES:
-        known = ", ".join(RULES)
-        raise PockError(Diagnostic(f"no optimizer is called {quote(text)}", help=f"known: {known}"))
-    name, options = specs[0].name, dict(specs[0].options)
-    (rate,) = options.pop("lr", (DEFAULT_RATES.get(name, 0.01),))[:1]
-    if isinstance(rate, bool | str):
-        raise PockError(f"optimizer {name}: lr should be a number, not {rate!r}")
-    built = build_pass(Spec("add-optimizer", {**options, "optimizer": (name,)}))
-    assert isinstance(built, OptimizerPass)
-    return built.user_facing(float(rate))

@@ -21,7 +21,11 @@ EPILOG = f"""\b
 Every long option can stand in pock.toml, in a table with the name of the command; what the
 command line says wins. Sizes are in bytes, 1 KB is 1024 bytes."""
 
-JOB_HELP = "JOB is FILE.py:NAME, NAME being a pock.Job or a function that returns one."
+JOB_HELP = (
+    "JOB is FILE.py:NAME, NAME being a pock.Job or a function that returns one; or a .keras file, "
+    "with the loss and the optimizer that the model was compiled with."
+)
+FRONTENDS = ("torch", "jax", "keras", "tensorflow")
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -88,6 +92,23 @@ def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--loss", type=click.Choice(["cross_entropy", "mse"])),
         click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of dropout."),
+        click.option(
+            "--frontend",
+            type=click.Choice(FRONTENDS),
+            help="The importer; default: chosen by the model.",
+        ),
+        click.option(
+            "--batch",
+            type=click.IntRange(1),
+            help="Of a .keras file: samples of a step; default: the model's, else 32.",
+        ),
+        click.option(
+            "--data",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Of a .keras file: .npz with an array for each input and target, by name, as "
+            "`pock run` takes; default: what the model and its loss say.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -202,8 +223,8 @@ def run_command(console: Console, **options: Any) -> int:
 @cli.command("ops")
 @click.option(
     "--frontend",
-    type=click.Choice(["torch", "jax", "tensorflow"]),
-    help="Operators of a framework instead.",
+    type=click.Choice(FRONTENDS),
+    help="What is supported of a framework instead.",
 )
 @click.option("--target", help="Show the kernels of this target only.")
 @click.option("--targets", is_flag=True, help="List the targets instead.")

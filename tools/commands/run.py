@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from pock.arrays import fitted
 from pock.manifest import load_program
 from pock.program import Program
 from pock.tools.arrays import read_arrays
@@ -143,13 +144,14 @@ def _fitting(
         problems.add(f"{port.kind} {quote(port.name)} is missing", str(path), f"it has {known}")
         return None
     array = found[port.name]
-    fits = bool(shape) and array.ndim == len(shape) and array.shape[1:] == shape[1:]
-    if not fits or array.dtype != dtype:
+    is_shaped = bool(shape) and array.ndim == len(shape) and array.shape[1:] == shape[1:]
+    taken = fitted(array, dtype) if is_shaped else None
+    if taken is None:
         wanted = f"{dtype} of shape {('rows', *shape[1:])}"
         message = f"{port.kind} {quote(port.name)} should be {wanted}"
         problems.add(f"{message}, not {array.dtype} of shape {array.shape}", str(path))
         return None
-    return array
+    return taken
 
 
 def _same_rows(ports: Sequence[Port], arrays: Sequence[Array], path: Path) -> Data:

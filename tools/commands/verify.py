@@ -14,6 +14,7 @@ from pock.tools.commands.compile import compiled
 from pock.tools.console import Console, table
 from pock.tools.exits import EXIT_FAILED, EXIT_OK, NegativeAnswer
 from pock.tools.jobs import Changes, load_job
+from pock.tools.model_files import is_model_file
 from pock.verify import TOLERANCE, Row, Verification
 from pock_ir.diagnostics import Diagnostic, quote
 from pock_ir.targets.c.program.header import public_ports
@@ -28,7 +29,8 @@ def verify(
 ) -> int:
     """Verify a job, a folder, or a folder against its job; exit status 1 on a difference."""
     folder = Path(what)
-    is_folder = folder.is_dir() or ":" not in what
+    is_job = ":" in what or is_model_file(what) or folder.is_file()
+    is_folder = folder.is_dir() or not is_job
     if is_folder and job is None:
         return _check_folder(console, folder, as_json)
     stored = load_program(folder) if is_folder else None
