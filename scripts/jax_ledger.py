@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="PREFIX", help="show the harnesses that begin so")
     only: str | None = parser.parse_args().only
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    sys.path.insert(0, str(FOLDER))
+    sys.path[:0] = [str(FOLDER), str(ROOT / "test")]
     from jax_harnesses import FAILED, Outcome, harnesses, outcome_of
 
     found: dict[str, Outcome] = {}

@@ -1,7 +1,10 @@
 """The rooms keep their order, and nothing dangerous or local is in the tracked files."""
 
 import ast
+import re
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,14 +30,39 @@ LINKS = {
     "pock_ir/targets": "../targets",
     "pock/tools": "../tools",
 }
-TORCH_FOLDERS = (
-    "pock/frontends/torch/",
-    "pock/zoo/",
-    "pock/demo/",
-    "benchmarks/",
-    "scripts/",
-    "test/",
-)
+
+# Package: where it may be imported. Of several places that hold a file the longest counts.
+PLACES = {
+    "torch": (
+        "pock/frontends/torch/",
+        "pock/zoo/",
+        "pock/demo/",
+        "test/",  # PyTorch is what ops and whole programs are compared with
+        "test/frontends/torch/",
+    ),
+    **dict.fromkeys(
+        ("jax", "jaxlib"),
+        (
+            "pock/frontends/jax/",
+            "pock/jax.py",
+            "pock/frontends/keras/",  # models on Keras's JAX backend are JAX functions
+            "test/frontends/jax/",
+            "test/frontends/keras/",
+        ),
+    ),
+    **dict.fromkeys(("flax", "optax", "equinox"), ("pock/frontends/jax/", "test/frontends/jax/")),
+    "keras": (
+        "pock/frontends/keras/",
+        "pock/keras.py",
+        "pock/frontends/tensorflow/",  # models on Keras's TensorFlow backend
+        "test/frontends/keras/",
+        "test/frontends/tensorflow/",
+    ),
+    "tensorflow": ("pock/frontends/tensorflow/", "test/frontends/tensorflow/"),
+    **dict.fromkeys(("transformers", "timm", "torchvision"), ()),
+}
+ANY_PACKAGE = ("benchmarks/", "scripts/", "test/frontends/differences/")
+"""Places where all of them may be imported."""
 
 # Calls that run or unpickle what they read; `literal_eval` and `weights_only=True` are allowed.
 FORBIDDEN_NAMES = {"eval", "exec", "compile", "__import__"}
@@ -103,15 +131,77 @@ def test_rooms_import_only_from_rooms_before_them(number):
     assert wrong == []
 
 
-def test_torch_is_imported_only_where_it_belongs():
-    wrong = [
-        f"{name}:{line}"
+def place_of(name: str) -> str | None:
+    """The longest of `PLACES` and `ANY_PACKAGE` that holds a file."""
+    places = {*ANY_PACKAGE, *(place for places in PLACES.values() for place in places)}
+    return max((place for place in places if name.startswith(place)), key=len, default=None)
+
+
+def may_import(name: str, package: str) -> bool:
+    return place_of(name) in (*PLACES[package], *ANY_PACKAGE)
+
+
+@cache
+def framework_imports() -> list[tuple[str, int, str]]:
+    """File, line and package of every import of one of `PLACES`."""
+    return [
+        (name, line, package)
         for name in sources("")
-        if not name.startswith(TORCH_FOLDERS)
         for line, module in imports(name)
-        if module.split(".")[0] == "torch" and line not in type_checking_lines(name)
+        if (package := module.split(".")[0]) in PLACES and line not in type_checking_lines(name)
     ]
-    assert wrong == []
+
+
+@pytest.mark.parametrize("package", PLACES)
+def test_frameworks_are_imported_only_where_they_belong(package):
+    found = [(name, line) for name, line, imported in framework_imports() if imported == package]
+    assert [f"{name}:{line}" for name, line in found if not may_import(name, package)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("pock/compiler.py", "torch"),
+        ("pock/frontends/common/paths.py", "torch"),
+        ("pock/frontends/keras/model.py", "torch"),
+        ("pock/frontends/keras/model.py", "tensorflow"),
+        ("pock/frontends/tensorflow/model.py", "jax"),
+        ("test/imported_runs.py", "jax"),
+        ("test/frontends/jax/jax_models.py", "torch"),
+        ("test/frontends/keras/keras_models.py", "tensorflow"),
+        ("pock/zoo/bert.py", "transformers"),
+    ],
+)
+def test_frameworks_do_not_belong(name, package):
+    assert not may_import(name, package)
+
+
+def test_every_framework_of_an_extra_has_places():
+    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = document["project"]["optional-dependencies"]
+    words = [word for name in extras for word in extras[name] if name not in ("demo", "test")]
+    names = {re.split(r"[=<>!~ ]", word)[0].removesuffix("-cpu") for word in words}
+    assert names and names <= PLACES.keys()
+
+
+def test_no_framework_is_imported_outside_its_places():
+    """Import all modules that have no place in the tables, and look at what that brought in."""
+    modules = [
+        ".".join((package, *Path(name).relative_to(folder).with_suffix("").parts))
+        for folder, package in ROOMS
+        for name in sources(f"{folder}/")
+        if place_of(name) is None
+    ]
+    code = (
+        "import sys; from importlib import import_module\n"
+        "for name in sys.stdin.read().split(): import_module(name.removesuffix('.__init__'))\n"
+        f"print(*sys.modules.keys() & {set(PLACES)})"
+    )
+    command = [sys.executable, "-c", code]
+    given = {"input": " ".join(modules), "capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=REPOSITORY, check=False, **given)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+    assert "pock.compiler" in modules and "pock_ir.passes.signature" in modules
 
 
 def test_tests_and_scripts_are_imported_by_nobody():

@@ -1,46 +1,18 @@
-"""Runs imported modules in the reference interpreter and compares them with PyTorch."""
+"""Imports PyTorch models and compares them with PyTorch in the reference interpreter."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from imported_runs import SEED, assert_close, run_imported
 from torch import nn
 from torch.utils import _pytree as pytree
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp
 
 from pock.frontends.torch import Imported, import_torch
 from pock.frontends.torch.arguments import to_numpy
 from pock_ir.dialects import make_context
-from pock_ir.interpret import find_function, run_function
-from pock_ir.op import ints
 from pock_ir.parse import parse_module, print_module
-from pock_ir.passes.signature import argument_attributes, kind_of, name_of, result_attributes
-
-STORED = ("parameter", "buffer", "constant")
-SEED = 7
-
-Results = dict[tuple[str, str], np.ndarray]
-
-
-def run_imported(
-    imported: Imported, function: str, given: Mapping[str, np.ndarray], step: int = 0
-) -> Results:
-    """The results of `function` by (kind, name); weights follow `pock.permute`."""
-    module: ModuleOp = imported.module
-    found: FuncOp = find_function(module, function)
-    words = {"seed": np.array(SEED, np.int32), "step": np.array(step, np.int32)}
-    arrays = []
-    for attributes in argument_attributes(found):
-        kind, name = kind_of(attributes), name_of(attributes)
-        array = imported.weights[name] if kind in STORED else {**words, **given}[name]
-        if "pock.permute" in attributes:
-            array = array.transpose(ints(attributes["pock.permute"]))
-        arrays.append(np.ascontiguousarray(array).reshape(array.shape))
-    results = run_function(module, function, arrays)
-    keys = [(kind_of(entry), name_of(entry)) for entry in result_attributes(found)]
-    return dict(zip(keys, results, strict=True))
 
 
 def given_arrays(
@@ -51,17 +23,6 @@ def given_arrays(
     wanted = [leaf for leaf in pytree.tree_leaves(targets) if isinstance(leaf, torch.Tensor)]
     named = zip((*imported.inputs, *imported.targets), (*tensors, *wanted), strict=True)
     return {name: to_numpy(tensor) for name, tensor in named}
-
-
-def function_named(imported: Imported, name: str) -> FuncOp:
-    return find_function(imported.module, name)
-
-
-def op_counts(function: FuncOp) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for op in function.body.block.ops:
-        counts[op.name] = counts.get(op.name, 0) + 1
-    return counts
 
 
 def check_model(
@@ -107,10 +68,3 @@ def check_model(
     text = print_module(imported.module, locations=True)
     assert print_module(parse_module(make_context(), text), locations=True) == text
     return imported
-
-
-def assert_close(value: np.ndarray, reference: object, tolerance: float) -> None:
-    """Equal up to `tolerance` times the largest element of the reference (at least 1)."""
-    exact = np.asarray(reference)
-    scale = max(1.0, float(np.max(np.abs(exact[np.isfinite(exact)]), initial=0.0)))
-    np.testing.assert_allclose(value, exact, rtol=tolerance, atol=tolerance * scale)

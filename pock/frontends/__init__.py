@@ -5,21 +5,26 @@ A framework is imported only inside its own folder: `import pock` needs none of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from os import PathLike
 from typing import Any, Protocol
 
 from pock.frontends.imported import Imported
+from pock.optimizers import DEFAULTS
 from pock.reference import Reference
 from pock_ir.diagnostics import Diagnostic, PockError, quote
 from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 
 __all__ = [
+    "FRONTENDS",
     "Imported",
     "default_loss",
     "default_optimizer",
     "import_model",
+    "missing_package",
     "optimizer_from",
     "reference_for",
 ]
@@ -29,33 +34,57 @@ __all__ = [
 class Frontend:
     """One importer: what it imports, and where its parts are in its own folder.
 
-    origins: packages whose classes it imports. package: the framework that it needs.
-    importer, reference: "module:name" of the function and the class that do its work.
+    origins: packages whose classes it imports. takes: what these are, for messages. importer,
+    reference: "module:name" of the function and the class that do its work. forced_on: whether it
+    judges by itself what no importer is for, such as a Python function, if it is forced.
     """
 
     origins: tuple[str, ...]
-    package: str
+    takes: str
     importer: str
     reference: str
+    forced_on: bool = False
 
 
 # Keras comes first: its classes on the PyTorch backend are torch modules as well.
 FRONTENDS: Mapping[str, Frontend] = {
-    "keras": Frontend(("keras",), "keras", "importer:import_keras", "verify:keras_reference"),
-    "torch": Frontend(("torch",), "torch", "importer:import_torch", "verify:TorchReference"),
+    "keras": Frontend(
+        ("keras",), "a keras.Model", "importer:import_keras", "verify:keras_reference"
+    ),
+    "torch": Frontend(
+        ("torch",),
+        "a torch.nn.Module or torch.export.ExportedProgram",
+        "importer:import_torch",
+        "verify:TorchReference",
+    ),
     "jax": Frontend(
         ("flax", "equinox", "pock.frontends.jax"),
-        "jax",
+        "a flax.nnx or Equinox module, pock.jax.linen(module, variables) or "
+        "pock.jax.Model(function, params)",
         "importer:import_jax",
         "verify:JaxReference",
+        forced_on=True,
     ),
     "tensorflow": Frontend(
         ("tensorflow",),
-        "tensorflow",
+        "a tf.Module or tf.function",
         "importer:import_tensorflow",
         "verify:TensorFlowReference",
+        forced_on=True,
     ),
 }
+
+EXTRAS: Mapping[str, str] = {
+    "torch": "torch",
+    "jax": "jax",
+    "jaxlib": "jax",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "flax": "jax-models",
+    "optax": "jax-models",
+    "equinox": "jax-models",
+}
+"""Package of a framework -> the extra of pock that installs it."""
 
 
 class ImportJob(Protocol):
@@ -86,23 +115,51 @@ def comes_from(value: object, packages: Sequence[str]) -> bool:
 
 
 def frontend_of(model: object, forced: str | None = None) -> str:
-    """The name of the importer for `model`. Raises PockError if there is none."""
-    if forced is not None:
-        if forced not in FRONTENDS:
-            known = ", ".join(FRONTENDS)
-            raise PockError(Diagnostic(f"unknown frontend {quote(forced)}", help=f"known: {known}"))
-        return forced
-    for name, frontend in FRONTENDS.items():
-        if comes_from(model, frontend.origins):
-            return name
-    raise PockError(
-        Diagnostic(
-            f"{quote(type(model).__name__)} is no model that pock can import",
-            help="give a torch.nn.Module, a torch.export.ExportedProgram, a flax.nnx or Equinox "
-            "module, pock.jax.linen(module, variables), pock.jax.Model(function, params), a "
-            "keras.Model, a tf.Module or a tf.function",
+    """The name of the importer for `model`, or `forced`.
+
+    Raises PockError if there is none, or `forced` is none or cannot take this model.
+    """
+    own = next((n for n, known in FRONTENDS.items() if comes_from(model, known.origins)), None)
+    if forced is None:
+        return _recognised(model, own)
+    if forced not in FRONTENDS:
+        known = ", ".join(FRONTENDS)
+        raise PockError(Diagnostic(f"unknown frontend {quote(forced)}", help=f"known: {known}"))
+    if own == "keras" and forced == "tensorflow":
+        # Its own importer knows the losses of Keras, and passes models on TensorFlow on.
+        backend = _part(own, "backend:keras_backend")(model)
+        if backend == forced:
+            return own
+        help = "set KERAS_BACKEND=tensorflow before Keras is imported, or force no frontend"
+        raise PockError(Diagnostic(f"Keras runs on {quote(backend)} here", help=help))
+    if own not in (None, forced):
+        message = f"{_kind(model)} is a model of {own}, and the frontend is forced to be {forced}"
+        help = f"leave the frontend out (--frontend); {forced} takes {FRONTENDS[forced].takes}"
+        raise PockError(Diagnostic(message, help=help))
+    if own is None and not FRONTENDS[forced].forced_on:
+        help = f"give {FRONTENDS[forced].takes}"
+        raise PockError(Diagnostic(f"{_kind(model)} is no model of {forced}", help=help))
+    return forced
+
+
+def _recognised(model: object, own: str | None) -> str:
+    if own is not None:
+        return own
+    if isinstance(model, str | PathLike):
+        raise PockError(
+            Diagnostic(
+                f"the path {quote(str(model))} is given as a model",
+                help="load it first, a .keras file with pock.keras.load(path)",
+            )
         )
+    takes = "; ".join(known.takes for known in FRONTENDS.values())
+    raise PockError(
+        Diagnostic(f"{_kind(model)} is no model that pock can import", help=f"give {takes}")
     )
+
+
+def _kind(model: object) -> str:
+    return quote(type(model).__name__)
 
 
 def import_model(job: ImportJob) -> Imported:
@@ -112,7 +169,8 @@ def import_model(job: ImportJob) -> Imported:
     """
     name = frontend_of(job.model, job.frontend)
     load = _part(name, FRONTENDS[name].importer)
-    return load(job.model, job.example_inputs, job.example_targets, job.loss, name=job.name)
+    with _installed(name):
+        return load(job.model, job.example_inputs, job.example_targets, job.loss, name=job.name)
 
 
 def reference_for(job: ImportJob) -> Reference:
@@ -122,7 +180,8 @@ def reference_for(job: ImportJob) -> Reference:
     """
     name = frontend_of(job.model, job.frontend)
     reference = _part(name, FRONTENDS[name].reference)
-    return reference(job.model, job.example_inputs, job.example_targets, job.loss)
+    with _installed(name):
+        return reference(job.model, job.example_inputs, job.example_targets, job.loss)
 
 
 def _part(name: str, place: str) -> Any:
@@ -131,14 +190,29 @@ def _part(name: str, place: str) -> Any:
     Raises PockError if its framework is missing.
     """
     module, _, attribute = place.partition(":")
-    package = FRONTENDS[name].package
-    try:
+    with _installed(name):
         return getattr(import_module(f"{__name__}.{name}.{module}"), attribute)
+
+
+@contextmanager
+def _installed(name: str) -> Iterator[None]:
+    """Raise PockError where the block needs a framework that is not installed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != package:
+        missing = missing_package(error)
+        if missing is None:
             raise
+        package, help = missing
         message = f"the frontend {quote(name)} needs {package}, which is not installed"
-        raise PockError(Diagnostic(message, help=f"pip install 'pock[{name}]'")) from None
+        raise PockError(Diagnostic(message, help=help)) from None
+
+
+def missing_package(error: ModuleNotFoundError) -> tuple[str, str] | None:
+    """The package of a framework whose absence `error` tells, and how to install it."""
+    package = (error.name or "").split(".")[0]
+    extra = EXTRAS.get(package)
+    return None if extra is None else (package, f"pip install 'pock[{extra}]'")
 
 
 OPTIMIZERS: Mapping[str, tuple[str, str]] = {
@@ -179,7 +253,7 @@ def default_loss(model: object) -> Any:
 def default_optimizer(model: object) -> Any:
     """The optimizer of a job that gives none: SGD(lr=0.01); of a compiled Keras model its own."""
     compiled = _compiled_keras(model)
-    return SGD(lr=0.01) if compiled is None else compiled.optimizer
+    return DEFAULTS["sgd"] if compiled is None else compiled.optimizer
 
 
 def _compiled_keras(model: object) -> Any:

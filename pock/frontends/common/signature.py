@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
-from xdsl.dialects.builtin import UNKNOWN_LOC, ArrayAttr, DictionaryAttr, NameLoc, StringAttr
+from xdsl.dialects.builtin import (
+    UNKNOWN_LOC,
+    ArrayAttr,
+    DictionaryAttr,
+    ModuleOp,
+    NameLoc,
+    StringAttr,
+)
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, BlockArgument, Region, SSAValue
 
-from pock_ir.passes.signature import Attributes, described
+from pock.frontends.common.refusal import Refusal
+from pock_ir.diagnostics import DiagnosticCollector, quote
+from pock_ir.passes.signature import Attributes, argument_attributes, described, kind_of, name_of
 from pock_ir.passes.simplify import erase_dead_ops
-from pock_ir.types import Array, Tensor, dtype_of_numpy, tensor
+from pock_ir.types import Array, Tensor, dtype_of, dtype_of_numpy, tensor
 
 PARAMETER, BUFFER, CONSTANT = "parameter", "buffer", "constant"
 
@@ -41,6 +51,25 @@ def _same(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+def checked_types(
+    leaves: Mapping[str, Any],
+    what: str,
+    type_of: Callable[[Any], Tensor],
+    errors: DiagnosticCollector,
+) -> dict[str, Tensor]:
+    """The tensor type of each leaf; one that `type_of` refuses is added to `errors`.
+
+    what: the kind of the leaves, as in "input".
+    """
+    found: dict[str, Tensor] = {}
+    for name, leaf in leaves.items():
+        try:
+            found[name] = type_of(leaf)
+        except Refusal as refusal:
+            errors.add(f"{what} {quote(name)}: {refusal}", help=refusal.help)
+    return found
+
+
 @dataclass(frozen=True)
 class Signature:
     """The types of all arguments that functions may have, by name; of stored ones with a kind."""
@@ -50,15 +79,26 @@ class Signature:
     targets: Mapping[str, Tensor]
 
 
+def used_names(module: ModuleOp) -> set[str]:
+    """The names of all that the functions of an imported module take."""
+    functions = [op for op in module.ops if isinstance(op, FuncOp)]
+    return {name_of(entry) for function in functions for entry in argument_attributes(function)}
+
+
+def new_module(name: str) -> ModuleOp:
+    """An empty module of level `nn`."""
+    return ModuleOp([], {"pock.name": StringAttr(name), "pock.level": StringAttr("nn")})
+
+
 class Arguments:
-    """The arguments of one function; those that nothing uses are dropped at the end."""
+    """The arguments of one function; those that it neither reads nor updates are dropped."""
 
     def __init__(self, signature: Signature, constants: Constants) -> None:
         self.block = Block()
         self.by_name: dict[tuple[str, str], BlockArgument] = {}
         self._entries: list[Attributes] = []
         self._constants = constants
-        for kind in (PARAMETER, BUFFER):
+        for kind in (PARAMETER, BUFFER, CONSTANT):
             for name, (found, type) in signature.stored.items():
                 if found == kind:
                     self._add(kind, name, type)
@@ -82,6 +122,11 @@ class Arguments:
         """seed and step."""
         return self.by_name["seed", "seed"], self.by_name["step", "step"]
 
+    def trainable(self) -> frozenset[BlockArgument]:
+        """The parameters that gradients are taken for: those of floats."""
+        parameters = (a for (kind, _), a in self.by_name.items() if kind == PARAMETER)
+        return frozenset(a for a in parameters if dtype_of(a).is_float)
+
     def constant(self, array: Array) -> SSAValue:
         """The argument for data that the program carries, behind parameters and buffers."""
         name = self._constants.name_of(array)
@@ -99,7 +144,7 @@ class Arguments:
         end.location = location
         self.block.add_op(end)
         erase_dead_ops(self.block)
-        self._drop_unused()
+        self._drop_unused({name_of(entry) for _, entry in results if kind_of(entry) == "update"})
         function = FuncOp(
             name,
             ([a.type for a in self.block.args], [value.type for value, _ in results]),
@@ -110,8 +155,12 @@ class Arguments:
         function.location = location
         return function
 
-    def _drop_unused(self) -> None:
-        kept = [argument.first_use is not None for argument in self.block.args]
+    def _drop_unused(self, updated: Set[str]) -> None:
+        """Erase what nothing reads; a stored tensor that is only written stays."""
+        kept = [
+            argument.first_use is not None or name_of(entry) in updated
+            for argument, entry in zip(self.block.args, self._entries, strict=True)
+        ]
         pairs = zip(self._entries, kept, strict=True)
         self._entries = [entry for entry, keep in pairs if keep]
         for argument, keep in reversed(list(zip(self.block.args, kept, strict=True))):

@@ -7,7 +7,9 @@ derivative in a better way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Literal
@@ -26,6 +28,12 @@ BODIES = {
     "custom_lin": "jaxpr",
 }
 """Primitive -> the parameter that holds its body."""
+
+DRAWS = ("random_bits", "threefry2x32")
+"""Primitives that make random numbers of a key."""
+
+RANDOM = ("jax", "_src", "random")
+"""The folder of jax.random."""
 
 CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 """Primitives with a derivative of their own."""
@@ -63,17 +71,57 @@ def source_file(jaxpr: Any) -> str:
     return rest.rpartition(":")[0] if separator else "<unknown>"
 
 
-def needed_equations(jaxpr: Any, wanted: Any) -> list[Any]:
-    """The equations that the results with a true entry in `wanted` depend on, in order."""
+def draws(called: Body) -> bool:
+    """Whether `called` is a function of jax.random that draws: normal, uniform and so on."""
+    parts = PurePath(source_file(called.jaxpr)).with_suffix("").parts
+    return parts[-4:-1] == RANDOM and _has_draw(called.jaxpr)
+
+
+def _has_draw(jaxpr: Any) -> bool:
+    inner = (body_of(equation) for equation in jaxpr.eqns)
+    return any(equation.primitive.name in DRAWS for equation in jaxpr.eqns) or any(
+        called is not None and _has_draw(called.jaxpr) for called in inner
+    )
+
+
+def needed_equations(jaxpr: Any, wanted: Sequence[bool]) -> list[tuple[Any, list[bool]]]:
+    """The equations that the results with a true entry in `wanted` depend on, in order.
+
+    Each comes with which of its results are needed.
+    """
     needed = {
         variable
         for variable, keep in zip(jaxpr.outvars, wanted, strict=True)
         if keep and not isinstance(variable, Literal)
     }
-    kept: list[Any] = []
+    kept: list[tuple[Any, list[bool]]] = []
     for equation in reversed(jaxpr.eqns):
-        if needed.isdisjoint(equation.outvars):
+        results = [variable in needed for variable in equation.outvars]
+        if not any(results):
             continue
-        kept.append(equation)
+        kept.append((equation, results))
         needed.update(v for v in equation.invars if not isinstance(v, Literal))
     return kept[::-1]
+
+
+def needed_of_scan(params: Any, wanted: Sequence[bool]) -> list[bool]:
+    """Which results of the body of a `scan` its results with a true entry in `wanted` need.
+
+    A part of the carry that only its own next value depends on is not needed.
+    """
+    body, first, count = params["jaxpr"].jaxpr, params["num_consts"], params["num_carry"]
+    carried = body.invars[first : first + count]
+    kept = list(wanted)
+    while True:
+        read = {
+            atom
+            for atom, keep in zip(body.outvars, kept, strict=True)
+            if keep and not isinstance(atom, Literal)
+        }
+        for inner, _ in needed_equations(body, kept):
+            read.update(v for v in inner.invars if not isinstance(v, Literal))
+        pairs = zip(carried, kept, strict=False)
+        more = [keep or variable in read for variable, keep in pairs] + kept[count:]
+        if more == kept:
+            return kept
+        kept = more

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pock.frontends.common.refusal import first_line
 from pock.frontends.jax.loss import Loss, loss_function
 from pock.frontends.jax.markers import Markers
 from pock.frontends.jax.model import Model
@@ -120,7 +121,7 @@ class Capture:
             loss, changed = self.loss(params, state, inputs, targets, True, key)
             return {"loss": loss}, changed
 
-        return self._traced(function, ("loss", "update"), self._model.key is not None)
+        return self._traced(function, ("loss", "update"))
 
     def evaluate(self) -> Traced:
         """(loss, outputs) in inference."""
@@ -129,7 +130,7 @@ class Capture:
             outputs, _ = self._model.call(params, state, inputs, False)
             return {"loss": self._scalar(outputs, targets)}, outputs
 
-        return self._traced(function, ("loss", "output"), False)
+        return self._traced(function, ("loss", "output"))
 
     def loss(
         self, params: Any, state: Any, inputs: Any, targets: Any, training: bool, key: Any
@@ -152,7 +153,7 @@ class Capture:
             )
         return value
 
-    def _traced(self, function: Callable[..., Any], kinds: tuple[str, ...], keyed: bool) -> Traced:
+    def _traced(self, function: Callable[..., Any], kinds: tuple[str, ...]) -> Traced:
         examples = list(self._given.tree)
         if len(kinds) == 2 and kinds[1] == "update":
             examples.append(jax.random.key(0))
@@ -162,12 +163,9 @@ class Capture:
         except PockError:
             raise
         except Exception as error:
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            reason = lines[0].strip() if lines else type(error).__name__
+            message = f"JAX cannot trace the model: {first_line(error)}"
             place = describe_frame(error_frame(error))
-            raise PockError(
-                Diagnostic(f"JAX cannot trace the model: {reason}", place, HELP_TRACE)
-            ) from error
+            raise PockError(Diagnostic(message, place, HELP_TRACE)) from error
         results = [
             (kind, name)
             for kind, tree in zip(kinds, shapes, strict=True)

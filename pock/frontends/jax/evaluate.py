@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.extend.core import ClosedJaxpr, DropVar, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from pock.frontends.jax.calls import CUSTOM, body_of, needed_equations
+from pock.frontends.jax.calls import CUSTOM, body_of, needed_equations, needed_of_scan
 from pock.frontends.jax.random import NAME, drop_probability
 from pock_ir.diagnostics import PockError
 
@@ -48,13 +48,15 @@ class _Evaluation:
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, Literal) else values[atom]
 
-        for equation in needed_equations(jaxpr, wanted):
-            results = self._equation(equation, [read(atom) for atom in equation.invars])
+        for equation, needed in needed_equations(jaxpr, wanted):
+            results = self._equation(equation, [read(atom) for atom in equation.invars], needed)
             values.update(zip(equation.outvars, results, strict=True))
         pairs = zip(jaxpr.outvars, wanted, strict=True)
         return [read(atom) if keep else None for atom, keep in pairs]
 
-    def _equation(self, equation: Any, operands: list[Any]) -> Sequence[Any]:
+    def _equation(
+        self, equation: Any, operands: list[Any], wanted: Sequence[bool]
+    ) -> Sequence[Any]:
         if equation.primitive.name == NAME:
             return [_mask(equation.params["shape"], operands[1], self._draw)]
         narrow = self._double and _has_f32(equation)
@@ -63,10 +65,9 @@ class _Evaluation:
             return _bound(equation, operands, equation.params)
         called = body_of(equation)
         if called is not None and (draws or equation.primitive.name not in CUSTOM):
-            wanted = [not isinstance(v, DropVar) for v in equation.outvars]
             return self.body(called.jaxpr, called.consts, operands, wanted)
         if equation.primitive.name == "scan":
-            return self._scan(equation.params, operands)
+            return self._scan(equation.params, operands, wanted)
         if draws:
             name = equation.primitive.name
             raise PockError(f"{name} with dropout inside cannot be evaluated")
@@ -96,19 +97,20 @@ class _Evaluation:
 
         return function(*operands)
 
-    def _scan(self, params: Any, operands: list[Any]) -> list[Any]:
+    def _scan(self, params: Any, operands: list[Any], wanted: Sequence[bool]) -> list[Any]:
+        needed = needed_of_scan(params, wanted)
         first, count, body = params["num_consts"], params["num_carry"], params["jaxpr"]
         fixed, carry = operands[:first], operands[first : first + count]
         rows: list[list[Any]] = []
         steps = range(params["length"])
         for step in reversed(steps) if params["reverse"] else steps:
             items = [sequence[step] for sequence in operands[first + count :]]
-            wanted = [True] * len(body.jaxpr.outvars)
-            results = self.body(body.jaxpr, body.consts, [*fixed, *carry, *items], wanted)
+            results = self.body(body.jaxpr, body.consts, [*fixed, *carry, *items], needed)
             carry = results[:count]
             rows.append(results[count:])
         columns = zip(*(rows[::-1] if params["reverse"] else rows), strict=True)
-        return [*carry, *(jnp.stack(column) for column in columns)]
+        pairs = zip(columns, needed[count:], strict=True)
+        return [*carry, *(jnp.stack(column) if keep else None for column, keep in pairs)]
 
 
 def _bound(equation: Any, operands: Sequence[Any], params: Any) -> Sequence[Any]:

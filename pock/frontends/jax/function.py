@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from xdsl.dialects.func import FuncOp
 
-from pock.frontends.common.signature import PARAMETER, Arguments, Constants, Signature
+from pock.frontends.common.signature import Arguments, Constants, Signature
+from pock.frontends.common.values import MISSING
 from pock.frontends.jax.capture import Traced
 from pock.frontends.jax.graph import GraphImporter
 from pock.frontends.jax.markers import Markers
-from pock.frontends.jax.values import KEY, MISSING
+from pock.frontends.jax.values import KEY, Values
 from pock_ir.diagnostics import DiagnosticCollector
 from pock_ir.passes.signature import described
-from pock_ir.types import dtype_of
 
 
 def build_function(
@@ -24,22 +24,13 @@ def build_function(
 ) -> FuncOp:
     """The function that was traced; what cannot be imported is added to `errors`."""
     arguments = Arguments(signature, constants)
-    is_training = name == "train"
     given = [
         *(arguments.by_name[kind, n] for n, (kind, _) in signature.stored.items()),
         *(arguments.by_name["input", n] for n in signature.inputs),
         *(arguments.by_name["target", n] for n in signature.targets),
         *([KEY] if traced.has_key else []),
     ]
-    trained = [a for (kind, _), a in arguments.by_name.items() if kind == PARAMETER]
-    importer = GraphImporter(
-        arguments.block,
-        arguments.constant,
-        frozenset(a for a in trained if is_training and dtype_of(a).is_float),
-        arguments.key if is_training else None,
-        markers,
-        errors,
-    )
+    importer = GraphImporter(Values(arguments, name == "train"), markers, errors)
     losses = [kind == "loss" for kind, _ in traced.results]
     values = importer.run(traced.jaxpr, given, traced.wanted, losses)
     pairs = zip(values, traced.results, strict=True)

@@ -6,21 +6,22 @@ the rest of the graph is examined too: a user sees all that is unsupported at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-from jax.extend.core import DropVar, Literal
+from jax.extend.core import Literal
 from xdsl.dialects.builtin import UNKNOWN_LOC, NameLoc, StringAttr
-from xdsl.ir import Block, BlockArgument, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.refusal import NotInTable, Refusal, report
 from pock.frontends.common.steps import (
     splat,
 )
-from pock.frontends.jax.calls import CUSTOM, Body, body_of, needed_equations
-from pock.frontends.jax.known import Known, constant, evaluated
+from pock.frontends.common.values import MISSING, Missing
+from pock.frontends.jax.calls import CUSTOM, DRAWS, Body, body_of, draws, needed_equations
+from pock.frontends.jax.known import Known, constant, evaluated, is_empty, nothing
 from pock.frontends.jax.markers import Markers
 from pock.frontends.jax.random import NAME as BERNOULLI
 from pock.frontends.jax.source import Frame, describe_frame, equation_frame, frame_location
@@ -30,11 +31,10 @@ from pock.frontends.jax.table import (
     tensor_type_of,
     whole_handlers,
 )
-from pock.frontends.jax.values import HELP_RANDOM, KEY, MISSING, Missing, Values
+from pock.frontends.jax.values import HELP_RANDOM, KEY, Values
 from pock_ir.diagnostics import DiagnosticCollector
-from pock_ir.types import Array, shape_of
+from pock_ir.types import shape_of
 
-HELP_UNSUPPORTED = "write it with supported operations, or compute it outside of the model"
 HELP_CUSTOM = "write it with operations that have the wanted gradient"
 
 KEY_PRIMITIVES = frozenset(
@@ -46,29 +46,20 @@ KEY_PRIMITIVES = frozenset(
 )
 """Primitives that make keys of keys: the counter needs no key, so they vanish."""
 
+RANDOM_NUMBERS = "random numbers other than dropout's are not supported"
+RANDOM_KEY = "a random key as data is not supported"
+
 
 class GraphImporter:
-    """Imports the equations of one function at the end of `block`.
+    """Imports the equations of one function, whose values are `values`."""
 
-    stored: gives the argument for data that the program must carry. trained: the arguments that
-    gradients are taken for. key: gives seed and step; None outside of training. first_stream: the
-    number of the graph's first random stream.
-    """
-
-    def __init__(
-        self,
-        block: Block,
-        stored: Callable[[Array], SSAValue],
-        trained: frozenset[BlockArgument],
-        key: Callable[[], tuple[SSAValue, SSAValue]] | None,
-        markers: Markers,
-        errors: DiagnosticCollector,
-    ) -> None:
-        self.values = Values(block, stored, trained, key)
-        self.emit = self.values.emit
+    def __init__(self, values: Values, markers: Markers, errors: DiagnosticCollector) -> None:
+        self.values = values
+        self.emit = values.emit
         self._markers = markers
         self._errors = errors
         self._frame: Frame | None = None
+        self._layer = ""
         self._depth = 0
         self._differentiated: set[int] = set()
 
@@ -84,7 +75,9 @@ class GraphImporter:
         Gradients pass only what the `differentiated` results depend on. Results that are not
         wanted, and what could not be imported, are Missing.
         """
-        self._differentiated = set(map(id, needed_equations(closed.jaxpr, differentiated)))
+        self._differentiated = {
+            id(equation) for equation, _ in needed_equations(closed.jaxpr, differentiated)
+        }
         values = self.body(closed.jaxpr, map(constant, closed.consts), arguments, wanted)
         pairs = zip(values, wanted, strict=True)
         return [self._result(value) if keep else MISSING for value, keep in pairs]
@@ -127,12 +120,14 @@ class GraphImporter:
             is_literal = isinstance(atom, Literal)
             return constant(np.asarray(atom.val)) if is_literal else values[atom]
 
-        for equation in needed_equations(jaxpr, wanted):
+        for equation, results in needed_equations(jaxpr, wanted):
             self._move_to(frame or equation_frame(equation.source_info))
             if depth == 0:
                 self.values.has_gradient = id(equation) in self._differentiated
+                self._layer = str(equation.source_info.name_stack)
             operands = [read(atom) for atom in equation.invars]
-            values.update(zip(equation.outvars, self._import(equation, operands), strict=True))
+            found = self._import(equation, operands, results)
+            values.update(zip(equation.outvars, found, strict=True))
         return [
             read(atom) if keep else MISSING
             for atom, keep in zip(jaxpr.outvars, wanted, strict=True)
@@ -143,45 +138,60 @@ class GraphImporter:
         unknown = NameLoc(StringAttr("model"), UNKNOWN_LOC)
         self.emit.location = unknown if self._frame is None else frame_location(self._frame)
 
-    def _import(self, equation: Any, operands: list[Any]) -> Sequence[Any]:
-        if any(value is MISSING for value in operands):
-            return self._placeholders(equation)
+    def _import(self, equation: Any, operands: list[Any], wanted: Sequence[bool]) -> Sequence[Any]:
+        """The results of `equation`; of a body those with a true entry in `wanted`."""
+        if all(map(is_empty, equation.outvars)):
+            return [nothing(variable.aval) for variable in equation.outvars]
         called = body_of(equation)
         try:
             if called is not None:
-                return self._call_body(equation, called, operands)
+                return self._call_body(equation, called, operands, wanted)
             from pock.frontends.jax.loops import LOOPS
 
+            if any(value is MISSING for value in operands):
+                return self._unreadable(equation, LOOPS)
             if equation.primitive.name in LOOPS:
-                return LOOPS[equation.primitive.name](self, equation, operands)
+                return LOOPS[equation.primitive.name](self, equation, operands, wanted)
             if all(isinstance(value, Known) for value in operands):
                 return evaluated(equation, operands)
             if any(value is KEY for value in operands) and equation.primitive.name != BERNOULLI:
-                return self._keys(equation, operands)
+                return self._keys(equation)
             return self._call(equation, operands)
         except Refusal as refusal:
-            return self._refuse(equation, operands, refusal)
+            return self._refuse(equation, refusal)
         except VerifyException as error:
-            return self._refuse(equation, operands, Refusal(str(error)))
+            return self._refuse(equation, Refusal(str(error)))
 
-    def _keys(self, equation: Any, operands: list[Any]) -> Sequence[Any]:
+    def _unreadable(self, equation: Any, loops: Collection[str]) -> Sequence[Any]:
+        """The results of an equation with an operand that could not be imported.
+
+        Raises Refusal if the equation could not be imported whatever it reads.
+        """
+        name = equation.primitive.name
+        if not any(name in known for known in (handlers(), loops, KEY_PRIMITIVES)):
+            raise NotInTable
+        return self._placeholders(equation)
+
+    def _keys(self, equation: Any) -> Sequence[Any]:
         name = equation.primitive.name
         if name in KEY_PRIMITIVES:
             return [KEY] * len(equation.outvars)
-        is_draw = name in ("random_bits", "threefry2x32")
-        what = "random numbers other than dropout's are" if is_draw else "a random key as data is"
-        raise Refusal(f"{what} not supported", HELP_RANDOM)
+        is_draw = name in DRAWS
+        raise Refusal(RANDOM_NUMBERS if is_draw else RANDOM_KEY, HELP_RANDOM)
 
-    def _call_body(self, equation: Any, called: Body, operands: list[Any]) -> Sequence[Any]:
+    def _call_body(
+        self, equation: Any, called: Body, operands: list[Any], wanted: Sequence[bool]
+    ) -> Sequence[Any]:
         whole = self._whole(equation, called, operands)
         if whole is not None:
             return whole
+        if any(value is KEY for value in operands) and draws(called):
+            raise Refusal(RANDOM_NUMBERS, HELP_RANDOM)
         is_custom = equation.primitive.name in CUSTOM and not called.is_library
         if is_custom and any(map(self.values.is_active, operands)):
             raise Refusal(f"{called.name} defines its own gradient", HELP_CUSTOM)
         frame = self._frame if called.is_library else None
         consts = map(constant, called.consts)
-        wanted = [not isinstance(v, DropVar) for v in equation.outvars]
         return self.body(called.jaxpr, consts, operands, wanted, frame)
 
     def _whole(self, equation: Any, called: Body, operands: list[Any]) -> Sequence[Any] | None:
@@ -202,32 +212,27 @@ class GraphImporter:
         handler = whole_handlers().get(kind)
         if handler is None:
             return None
-        last = self.values.last()
-        try:
-            return self.values.handled(kind, handler, statics, equation, operands, names)
-        except (Decline, Refusal, VerifyException):
-            self.values.discard_after(last)
-            return None
+        return self.values.attempt(
+            lambda: self.values.handled(kind, handler, statics, equation, operands, names), Decline
+        )
 
     def _call(self, equation: Any, operands: list[Any]) -> Sequence[Any]:
         handler = handlers().get(equation.primitive.name)
         if handler is None:
-            raise Refusal("")
+            raise NotInTable
         name = equation.primitive.name
         return self.values.handled(name, handler, equation.params, equation, operands, ())
 
     # What could not be imported.
 
-    def _refuse(self, equation: Any, operands: list[Any], refusal: Refusal) -> Sequence[Any]:
-        """Remember why `equation` cannot be imported; no reason: it is not in the table."""
-        shown = ", ".join(_describe(atom.aval) for atom in equation.invars) or "none"
-        name = equation.primitive.name
-        place = describe_frame(self._frame)
-        if str(refusal):
-            self._errors.add(f"{name}: {refusal} (operands: {shown})", place, refusal.help)
-        else:
-            message = f"{name} is not supported (operands: {shown})"
-            self._errors.add(message, place, HELP_UNSUPPORTED)
+    def _refuse(self, equation: Any, refusal: Refusal) -> Sequence[Any]:
+        """Remember why `equation` cannot be imported."""
+        shown = ", ".join(_describe(atom.aval) for atom in equation.invars)
+        # A model that a library builds, such as a functional one of Keras, has no line of its own.
+        place = describe_frame(self._frame) or self._layer or None
+        called = body_of(equation)
+        name = equation.primitive.name if called is None else called.name.lstrip("_")
+        report(self._errors, name, shown, place, refusal)
         return self._placeholders(equation)
 
     def _placeholders(self, equation: Any) -> Sequence[Any]:

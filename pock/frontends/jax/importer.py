@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.builtin import ModuleOp
 
-from pock.frontends.common.signature import BUFFER, PARAMETER, Constants, Signature
+from pock.frontends.common.signature import (
+    BUFFER,
+    PARAMETER,
+    Constants,
+    Signature,
+    checked_types,
+    new_module,
+    used_names,
+)
 from pock.frontends.imported import Imported
 from pock.frontends.jax.capture import Capture, Given
 from pock.frontends.jax.function import build_function
 from pock.frontends.jax.loss import Loss
 from pock.frontends.jax.markers import Markers
 from pock.frontends.jax.model import model_of
-from pock.frontends.jax.structure import checked_types, to_numpy
+from pock.frontends.jax.structure import to_numpy, type_of_leaf
 from pock_ir.diagnostics import DiagnosticCollector, quote
-from pock_ir.passes.signature import argument_attributes, name_of
 from pock_ir.types import Tensor
 from pock_ir.verify import verify_module
 
@@ -55,7 +61,7 @@ def import_jax(
     capture = Capture(pure, loss, given, markers)
     constants = Constants(frozenset((*given.params, *given.state)))
     traced = capture.functions()
-    module = ModuleOp([], {"pock.name": StringAttr(name), "pock.level": StringAttr("nn")})
+    module = new_module(name)
     for function, found in traced.items():
         built = build_function(function, found, signature, constants, markers, errors)
         module.body.block.add_op(built)
@@ -70,19 +76,18 @@ def _signature(given: Given, errors: DiagnosticCollector) -> Signature:
         errors.add(f"a parameter and a state are both called {quote(name)}", help="rename one")
     stored: dict[str, tuple[str, Tensor]] = {}
     for what, leaves in ((PARAMETER, given.params), ("state", given.state)):
-        for name, type in checked_types(leaves, what, errors).items():
+        for name, type in checked_types(leaves, what, type_of_leaf, errors).items():
             is_float = jnp.issubdtype(given.params.get(name, jnp.zeros(())).dtype, jnp.floating)
             stored[name] = (PARAMETER if what == PARAMETER and is_float else BUFFER, type)
     return Signature(
         stored,
-        checked_types(given.inputs, "input", errors),
-        checked_types(given.targets, "target", errors),
+        checked_types(given.inputs, "input", type_of_leaf, errors),
+        checked_types(given.targets, "target", type_of_leaf, errors),
     )
 
 
 def _imported(module: ModuleOp, given: Given, constants: Constants, outputs: list[str]) -> Imported:
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    used = {name_of(entry) for f in functions for entry in argument_attributes(f)}
+    used = used_names(module)
     data = {n: to_numpy(v) for n, v in {**given.params, **given.state}.items()} | constants.arrays
     return Imported(
         module,

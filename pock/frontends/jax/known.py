@@ -8,12 +8,14 @@ fuse and take no memory) and stored with the weights where they do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from pock_ir.types import Array
+from pock.frontends.common import known as common
 
 SMALL = 16
 """Up to how many elements a value is computed at once; larger ones wait until they are needed.
@@ -31,11 +33,8 @@ WRITTEN = frozenset(
 """Primitives that are written as ops if their known result is a tensor of the program."""
 
 
-class Known:
-    """One known value.
-
-    equation, operands: what it is computed from; None for literals and constants.
-    """
+class Known(common.Known):
+    """One known value. aval: its abstract value."""
 
     def __init__(
         self,
@@ -44,27 +43,12 @@ class Known:
         equation: Any = None,
         operands: Sequence[Known] = (),
     ) -> None:
+        super().__init__(compute, equation, operands)
         self.aval = aval
-        self.equation = equation
-        self.operands = operands
-        self._compute = compute
-        self._array: Array | None = None
 
     @property
     def is_small(self) -> bool:
         return int(np.prod(self.aval.shape, dtype=np.int64)) <= SMALL
-
-    @property
-    def raw(self) -> Any:
-        """The value as JAX has it: an array, or a random key."""
-        return self._compute()
-
-    @property
-    def array(self) -> Array:
-        """The numbers."""
-        if self._array is None:
-            self._array = np.asarray(self._compute())
-        return self._array
 
 
 def constant(value: Any) -> Known:
@@ -72,25 +56,35 @@ def constant(value: Any) -> Known:
     return Known(jax.typeof(value), lambda: value)
 
 
+def is_empty(atom: Any) -> bool:
+    """Whether an array has no elements, so that it is known whatever it is made of."""
+    dtype = getattr(atom.aval, "dtype", None)
+    plain = dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended)
+    return plain and 0 in getattr(atom.aval, "shape", ())
+
+
+def nothing(aval: Any) -> Known:
+    """An array without elements."""
+    return constant(np.zeros(aval.shape, aval.dtype))
+
+
 def evaluated(equation: Any, operands: Sequence[Known]) -> list[Known]:
     """The results of an equation all of whose operands are known."""
-    results: list[Any] = []
 
-    def compute() -> list[Any]:
-        if not results:
-            values = [operand.raw for operand in operands]
-            params = equation.primitive.get_bind_params(equation.params)
-            found = equation.primitive.bind(*values, **params)
-            results.extend(found if equation.primitive.multiple_results else [found])
-        return results
+    @cache
+    def results() -> Sequence[Any]:
+        values = [operand.raw for operand in operands]
+        params = equation.primitive.get_bind_params(equation.params)
+        found = equation.primitive.bind(*values, **params)
+        return found if equation.primitive.multiple_results else [found]
 
     def reader(index: int) -> Callable[[], Any]:
-        return lambda: compute()[index]
+        return lambda: results()[index]
 
     known = [
         Known(variable.aval, reader(index), equation, operands)
         for index, variable in enumerate(equation.outvars)
     ]
     if all(item.is_small for item in (*known, *operands)):
-        compute()
+        results()
     return known

@@ -17,6 +17,8 @@ from pock.frontends.common.steps import (
     reshape,
     slice_axis,
 )
+from pock.frontends.common.values import MISSING
+from pock.frontends.jax.calls import needed_of_scan
 from pock.frontends.jax.known import Known, constant
 from pock_ir.dialects.shape import ConcatOp
 from pock_ir.types import shape_of
@@ -32,7 +34,9 @@ EQUATIONS = 64
 HELP_LOOP = "give the loop a length that does not depend on data"
 
 
-def scan(importer: GraphImporter, equation: Any, operands: list[Any]) -> Sequence[Any]:
+def scan(
+    importer: GraphImporter, equation: Any, operands: list[Any], wanted: Sequence[bool]
+) -> Sequence[Any]:
     """`length` copies of the body; a sequence is sliced on the way in and stacked on the way out.
 
     Each copy is at its own place in the graph, so dropout inside has a stream for each step.
@@ -43,20 +47,21 @@ def scan(importer: GraphImporter, equation: Any, operands: list[Any]) -> Sequenc
     _check_length(length, body)
     fixed, carry = operands[:first], operands[first : first + count]
     sequences = operands[first + count :]
-    wanted = [True] * len(body.jaxpr.outvars)
-    stacked: list[list[Any]] = [[] for _ in wanted[count:]]
+    needed = needed_of_scan(params, wanted)
+    stacked: list[list[Any]] = [[] for _ in needed[count:]]
     order = range(length - 1, -1, -1) if params["reverse"] else range(length)
     for step in order:
         items = [_item(importer, sequence, step) for sequence in sequences]
         results = importer.body(
-            body.jaxpr, map(constant, body.consts), [*fixed, *carry, *items], wanted
+            body.jaxpr, map(constant, body.consts), [*fixed, *carry, *items], needed
         )
         carry = results[:count]
         for column, value in zip(stacked, results[count:], strict=True):
             column.append(value)
     if params["reverse"]:
         stacked = [column[::-1] for column in stacked]
-    return [*carry, *(_stack(importer, column) for column in stacked)]
+    pairs = zip(stacked, needed[count:], strict=True)
+    return [*carry, *(_stack(importer, column) if keep else MISSING for column, keep in pairs)]
 
 
 def _check_length(length: int, body: Any) -> None:
@@ -90,18 +95,21 @@ def _stack(importer: GraphImporter, values: list[Any]) -> Any:
     return rows[0] if len(rows) == 1 else importer.emit(ConcatOp, *rows, axis=0)
 
 
-def cond(importer: GraphImporter, equation: Any, operands: list[Any]) -> Sequence[Any]:
+def cond(
+    importer: GraphImporter, equation: Any, operands: list[Any], wanted: Sequence[bool]
+) -> Sequence[Any]:
     """The branch that a known index chooses."""
     index = importer.values.known(operands[0])
     if index is None:
         raise Refusal("a branch that depends on data is not supported", "use jnp.where")
     branches = equation.params["branches"]
     branch = branches[int(np.clip(int(index), 0, len(branches) - 1))]
-    wanted = [True] * len(branch.jaxpr.outvars)
     return importer.body(branch.jaxpr, map(constant, branch.consts), operands[1:], wanted)
 
 
-def while_(importer: GraphImporter, equation: Any, operands: list[Any]) -> Sequence[Any]:
+def while_(
+    importer: GraphImporter, equation: Any, operands: list[Any], wanted: Sequence[bool]
+) -> Sequence[Any]:
     """The body as often as a condition says that is known in each step."""
     params = equation.params
     condition, body = params["cond_jaxpr"], params["body_jaxpr"]
@@ -118,12 +126,15 @@ def while_(importer: GraphImporter, equation: Any, operands: list[Any]) -> Seque
         if not known:
             return carry
         _check_length(step + 1, body)
-        wanted = [True] * len(body.jaxpr.outvars)
-        carry = importer.body(body.jaxpr, map(constant, body.consts), [*inside, *carry], wanted)
+        every = [True] * len(body.jaxpr.outvars)
+        carry = importer.body(body.jaxpr, map(constant, body.consts), [*inside, *carry], every)
     raise Refusal(f"a loop of more than {UNROLL_LIMIT} steps is too long to unroll", HELP_LOOP)
 
 
-LOOPS: Mapping[str, Callable[[GraphImporter, Any, list[Any]], Sequence[Any]]] = {
+Loop = Callable[["GraphImporter", Any, list[Any], Sequence[bool]], Sequence[Any]]
+"""(importer, equation, operands, which results are needed) -> results."""
+
+LOOPS: Mapping[str, Loop] = {
     "scan": scan,
     "cond": cond,
     "while": while_,

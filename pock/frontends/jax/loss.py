@@ -8,13 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pock_ir.diagnostics import Diagnostic, PockError, quote
+from pock.frontends.common.loss import logits_of, named_loss, target_of
+from pock_ir.diagnostics import Diagnostic, PockError
 
 LossFunction = Callable[[Any, Any], Any]
 Loss = str | LossFunction
-
-LOGITS = "logits"
-"""The output that a named loss gets if the model returns several and one has this name."""
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
@@ -47,27 +45,12 @@ def loss_function(loss: Loss) -> LossFunction:
     """The loss called `loss`, or `loss` itself. Raises PockError for an unknown name."""
     if not isinstance(loss, str):
         return loss
-    if loss not in LOSSES:
-        known = ", ".join(map(quote, LOSSES))
-        raise PockError(
-            Diagnostic(f"no loss is called {quote(loss)}", help=f"use {known}, or a function")
-        )
-    return LOSSES[loss]
+    return named_loss(loss, LOSSES)
 
 
 def _logits(outputs: Any) -> Any:
-    """The output called "logits", or the first."""
-    if isinstance(outputs, Mapping) and LOGITS in outputs:
-        return outputs[LOGITS]
-    return _first(outputs, "the model returns no array that a loss could take")
+    return logits_of(outputs, jax.tree_util.tree_leaves)
 
 
 def _only(targets: Any) -> Any:
-    return _first(targets, "the loss needs a target")
-
-
-def _first(tree: Any, problem: str) -> Any:
-    leaves = jax.tree_util.tree_leaves(tree)
-    if not leaves:
-        raise PockError(problem)
-    return leaves[0]
+    return target_of(targets, jax.tree_util.tree_leaves)

@@ -100,6 +100,26 @@ def linen_normalize(original: Function) -> Callable[[Function], Function]:
     return adapt
 
 
+def keras_layer_norm(original: Function) -> Callable[[Function], Function]:
+    """Keras's layer normalisation with the values of its variables as arguments."""
+
+    def adapt(mark: Function) -> Function:
+        from keras.ops import convert_to_tensor
+
+        keep = mark(original)
+
+        def normalize(
+            x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: Any = None,
+            rms_scaling: bool = False,
+        ) -> Any:  # fmt: skip
+            given = (v if v is None else convert_to_tensor(v) for v in (gamma, beta))
+            return keep(x, *given, axis, epsilon, rms_scaling)
+
+        return normalize
+
+    return adapt
+
+
 MARKED: tuple[Marked, ...] = (
     Marked("jax.nn", "softmax", "softmax"),
     Marked("jax.nn", "log_softmax", "log_softmax"),
@@ -114,6 +134,7 @@ MARKED: tuple[Marked, ...] = (
     Marked("flax.nnx.nn.normalization", "_normalize", "normalize"),
     Marked("keras.src.backend.jax.nn", "moments", "keras_moments"),
     Marked("keras.src.backend.jax.nn", "batch_normalization", "keras_batch_norm"),
+    Marked("keras.src.ops.nn", "_layer_normalization", "keras_layer_norm", keras_layer_norm),
     Marked("pock.frontends.jax.loss", "cross_entropy", "cross_entropy"),
     Marked("optax", "softmax_cross_entropy_with_integer_labels", "cross_entropy_rows"),
 )

@@ -24,6 +24,7 @@ from pock.frontends.jax.model import Model
 from pock.frontends.jax.structure import to_numpy
 from pock.frontends.jax.updates import make_update
 from pock.reference import Part
+from pock_ir.diagnostics import PockError
 from pock_ir.dialects.dropout import keep_mask
 from pock_ir.types import Array
 
@@ -72,10 +73,29 @@ class Compiled:
             params, state = cast_tree((model.params, model.state), dtype)
             pure = replace(model, params=params, state=state)
             given = Given.of(pure, *cast_tree(batch, dtype))
-            traced = Capture(pure, loss, given, Markers()).train()
+            traced = _traced(pure, loss, given) or _traced_narrow(model, loss, batch)
             step = _step_function(traced, list(given.params), parts)
             masks = _drawn(traced)
         return Compiled(dtype, given.params, given.state, parts, traced.results, step, masks)
+
+
+def _traced(model: Model, loss: Loss, given: Given) -> Traced | None:
+    """The training of `model`; None if it cannot be traced with float64 arrays."""
+    try:
+        return Capture(model, loss, given, Markers()).train()
+    except PockError:
+        if not jax.config.read("jax_enable_x64"):
+            raise
+        return None
+
+
+def _traced_narrow(model: Model, loss: Loss, batch: Batch) -> Traced:
+    """The training of `model` in its own types, which `evaluate` widens.
+
+    A model that makes the carry of a loop itself, in f32, takes no other arrays.
+    """
+    with jax.enable_x64(False):
+        return Capture(model, loss, Given.of(model, *batch), Markers()).train()
 
 
 class ReferenceTraining:

@@ -12,14 +12,13 @@ outermost package on ("models/resnet.py"), and a file in no package by its own n
 from __future__ import annotations
 
 import traceback
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from jax._src import source_info_util
 from xdsl.dialects.builtin import LocationAttr
 
+from pock.frontends.common import paths
 from pock.frontends.common.paths import display_path
 from pock_ir.location import describe_location, file_location
 
@@ -28,6 +27,8 @@ Frame = tuple[str, int, int]
 
 LIBRARIES = ("jax", "flax", "optax", "equinox", "haiku", "chex", "jaxtyping", "keras")
 """Packages whose lines say nothing to a user."""
+
+FRONTENDS = Path(__file__).resolve().parents[1]
 
 
 def equation_frame(source: Any) -> Frame | None:
@@ -47,26 +48,9 @@ def error_frame(error: BaseException) -> Frame | None:
     return None
 
 
-@cache
-def _folders() -> tuple[Path, ...]:
-    folders = [Path(__file__).resolve().parents[1], Path(traceback.__file__).resolve().parent]
-    for name in LIBRARIES:
-        spec = find_spec(name)
-        if spec is not None and spec.origin is not None:
-            folders.append(Path(spec.origin).resolve().parent)
-    return tuple(folders)
-
-
-@cache
 def is_library(file: str) -> bool:
-    """Whether `file` is part of JAX, a library above it, Python or this importer."""
-    if file.startswith("<"):
-        return True
-    parents = Path(file).resolve().parents
-    # Installed packages lie inside the standard library's folder, and may be the user's model.
-    standard = _folders()[1]
-    inside = [folder for folder in _folders() if folder in parents]
-    return bool(inside) and not (inside == [standard] and "site-packages" in Path(file).parts)
+    """Whether `file` is part of JAX, a library above it, Python or the importers."""
+    return paths.is_inside(file, FRONTENDS) or paths.is_library(file, LIBRARIES)
 
 
 def frame_location(frame: Frame) -> LocationAttr:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,7 +11,6 @@ from pock.frontends.common.refusal import Refusal
 from pock.frontends.jax.table import (
     tensor_type_of,
 )
-from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor
 
 SEPARATOR = "/"
@@ -42,18 +40,12 @@ def named_leaves(tree: Any, root: str = "") -> dict[str, Any]:
     return found
 
 
-def checked_types(
-    leaves: Mapping[str, Any], what: str, errors: DiagnosticCollector
-) -> dict[str, Tensor]:
-    """The tensor type of each leaf; one that pock does not carry is added to `errors`."""
-    found: dict[str, Tensor] = {}
-    for name, leaf in leaves.items():
-        try:
-            found[name] = tensor_type_of(jax.api_util.shaped_abstractify(leaf))
-        except (Refusal, TypeError) as error:
-            help = error.help if isinstance(error, Refusal) else "give an array"
-            errors.add(f"{what} {quote(name)}: {error}", help=help)
-    return found
+def type_of_leaf(leaf: Any) -> Tensor:
+    """The tensor type of an array. Raises Refusal if it is none, or one that pock has not."""
+    try:
+        return tensor_type_of(jax.api_util.shaped_abstractify(leaf))
+    except TypeError as error:
+        raise Refusal(str(error), "give an array") from None
 
 
 def to_numpy(value: Any) -> Array:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import keras
 
-from pock.frontends.jax.loss import LOGITS, loss_function
+from pock.frontends.common.loss import logits_of
+from pock.frontends.jax.loss import loss_function
 from pock.frontends.keras.compiled import check_compiled
 from pock.frontends.keras.model import KerasModel
-from pock_ir.diagnostics import PockError
 
 LossFunction = Callable[[Any, Any], Any]
 
@@ -62,15 +62,5 @@ def _compiled(held: KerasModel) -> LossFunction:
 
 def _given(loss: Any) -> LossFunction:
     if isinstance(loss, keras.losses.Loss):
-        return lambda outputs, targets: loss(targets, _first(outputs))
+        return lambda outputs, targets: loss(targets, logits_of(outputs, keras.tree.flatten))
     return loss_function(loss)
-
-
-def _first(outputs: Any) -> Any:
-    """The output called "logits", or the first."""
-    if isinstance(outputs, Mapping) and LOGITS in outputs:
-        return outputs[LOGITS]
-    leaves = keras.tree.flatten(outputs)
-    if not leaves:
-        raise PockError("the model returns no array that a loss could take")
-    return leaves[0]

@@ -1,4 +1,4 @@
-"""Batch normalisation of Keras on the JAX backend: statistics and their use, as one op.
+"""Normalisation of Keras on the JAX backend: statistics and their use, as one op.
 
 Importing this module adds its handlers to the JAX importer's table of named calls, which therefore
 has them only where Keras is.
@@ -16,8 +16,9 @@ from pock.frontends.common.steps import (
 )
 from pock.frontends.jax.ops.norm import Statistics, batch_norm
 from pock.frontends.jax.table import Call, Decline, takes_whole
+from pock_ir.dialects.layer_norm import LayerNormOp
 from pock_ir.dialects.norm import BatchNormInferenceOp, MomentsOp
-from pock_ir.types import dtype_of, shape_of, tensor
+from pock_ir.types import Tensor, dtype_of, shape_of, tensor
 
 
 @takes_whole("keras_moments")
@@ -59,6 +60,36 @@ def batch_normalization(call: Call) -> SSAValue:
     return batch_norm(emit, found, (x, scale, offset), axis, eps)
 
 
+@takes_whole("keras_layer_norm")
+def layer_normalization(call: Call) -> SSAValue:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axes.
+
+    Keras computes x times a factor plus a shift instead, which contraction would make inexact where
+    x is its own mean: a row of one element.
+    """
+    emit, x, eps = call.emit, call.x(_place(call, "x")), call.params["epsilon"]
+    shape, axis = shape_of(x), call.params["axis"]
+    axes = sorted(a % len(shape) for a in ((axis,) if isinstance(axis, int) else axis))
+    if axes != list(range(axes[0], len(shape))) or call.params["rms_scaling"] or eps is None:
+        raise Decline
+    if dtype_of(x).name != call.dtype():
+        raise Decline
+    like = tensor(shape[axes[0] :], call.dtype())
+    gamma, beta = _affine(call, "gamma", 1.0, like), _affine(call, "beta", 0.0, like)
+    return emit.op(LayerNormOp, x, gamma, beta, axis=axes[0], eps=float(eps)).results[0]
+
+
+def _affine(call: Call, name: str, default: float, type: Tensor) -> SSAValue:
+    """A parameter of `type`, or a constant where the layer has none."""
+    place = call.at(name)
+    if place is None:
+        return splat(call.emit, default, type)
+    value = call.x(place)
+    if value.type != type:
+        raise Decline
+    return value
+
+
 def _place(call: Call, name: str) -> int:
     place = call.at(name)
     if place is None:
@@ -67,11 +98,5 @@ def _place(call: Call, name: str) -> int:
 
 
 def _parameter(call: Call, name: str, default: float, mean: SSAValue) -> SSAValue:
-    """A parameter of the layer, or a constant where it has none."""
-    place = call.at(name)
-    if place is None:
-        return splat(call.emit, default, tensor(shape_of(mean), call.dtype()))
-    value = call.x(place)
-    if dtype_of(value).name != call.dtype() or shape_of(value) != shape_of(mean):
-        raise Decline
-    return value
+    """A parameter of the channels that `mean` has, or a constant where the layer has none."""
+    return _affine(call, name, default, tensor(shape_of(mean), call.dtype()))

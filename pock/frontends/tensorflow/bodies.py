@@ -14,6 +14,13 @@ BRANCHES = frozenset(("If", "StatelessIf", "Case", "StatelessCase"))
 LOOPS = frozenset(("While", "StatelessWhile"))
 
 ASSIGNMENTS = frozenset(("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"))
+"""Nodes that assign all of a variable, which are imported."""
+
+OTHER_ASSIGNMENTS = (
+    *("ResourceApply", "ResourceCountUpTo", "ResourceScatter", "ResourceSparseApply"),
+    "ResourceStridedSliceAssign",
+)
+"""How nodes are called that change a variable otherwise. They count, so that they are refused."""
 
 SEEDED_UNIFORM = frozenset(("StatelessRandomUniform", "StatelessRandomUniformV2"))
 UNIFORM = SEEDED_UNIFORM | {"RandomUniform"}
@@ -48,7 +55,7 @@ def all_nodes(graph: Any) -> Iterable[Any]:
 
 def assigns(node: Any) -> bool:
     """Whether `node`, or a body that it runs, assigns a variable."""
-    if node.type in ASSIGNMENTS:
+    if node.type in ASSIGNMENTS or node.type.startswith(OTHER_ASSIGNMENTS):
         return True
     return any(assigns(inner) for body in bodies_of(node) for inner in body.get_operations())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pock.frontends.common.refusal import first_line
 from pock.frontends.tensorflow.loss import LossFunction, scalar_loss
 from pock.frontends.tensorflow.model import Model
 from pock.frontends.tensorflow.source import error_place
@@ -97,9 +98,7 @@ def trace(model: Model, loss: LossFunction, given: Given, training: bool) -> Tra
     except PockError:
         raise
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = lines[0].strip() if lines else type(error).__name__
-        message = f"TensorFlow cannot trace the model: {reason}"
+        message = f"TensorFlow cannot trace the model: {first_line(error)}"
         raise PockError(Diagnostic(message, error_place(error), HELP_TRACE)) from error
     graph = found.graph
     results = list(graph.outputs)

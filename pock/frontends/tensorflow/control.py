@@ -34,7 +34,7 @@ def _call(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[A
 
 
 def _branch(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-    chosen = importer.known(operands[0])
+    chosen = importer.values.known(operands[0])
     if chosen is None:
         raise Refusal("the branch depends on data", HELP_BRANCH)
     bodies = bodies_of(node)
@@ -52,7 +52,7 @@ def _loop(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[A
     values = list(operands)
     for _ in range(LIMIT):
         importer.emit.location = place
-        goes_on = importer.known(_run(importer, condition, values)[0])
+        goes_on = importer.values.known(_run(importer, condition, values)[0])
         if goes_on is None:
             raise Refusal("the number of steps depends on data", HELP_LOOP)
         if not goes_on.item():

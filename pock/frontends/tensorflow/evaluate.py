@@ -24,7 +24,10 @@ from pock.frontends.tensorflow.bodies import (
 from pock.frontends.tensorflow.capture import Traced
 from pock.frontends.tensorflow.function import ignored_states
 from pock.frontends.tensorflow.run_node import Runner, runner, widened
+from pock.frontends.tensorflow.source import node_location
 from pock.frontends.tensorflow.state import Handle
+from pock_ir.diagnostics import Diagnostic, PockError
+from pock_ir.location import describe_location
 
 Draw = Callable[[tuple[int, ...], int], Any]
 """(shape, stream) -> random numbers from [0, 1)."""
@@ -113,7 +116,9 @@ class Evaluation:
 
     def _state(self, node: Any, operands: list[Any]) -> Sequence[Any]:
         name, rest = operands[0].name, operands[1:]
-        held = self.variables[name]
+        held = self.variables.get(name)
+        if held is None:
+            raise _unsupported(node, "a resource that is no variable")
         match node.type:
             case "ReadVariableOp":
                 return [held]
@@ -127,9 +132,15 @@ class Evaluation:
                 self.variables[name] = held + rest[0]
             case "AssignSubVariableOp":
                 self.variables[name] = held - rest[0]
-            case other:
-                raise NotImplementedError(f"{other} of a variable")
+            case _:
+                raise _unsupported(node, "a variable")
         return []
+
+
+def _unsupported(node: Any, what: str) -> PockError:
+    message = f"{node.type} of {what} is not supported"
+    place = describe_location(node_location(node))
+    return PockError(Diagnostic(message, place, "read and assign whole variables"))
 
 
 def _no_draw(shape: tuple[int, ...], stream: int) -> Any:

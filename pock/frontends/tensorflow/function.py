@@ -8,16 +8,17 @@ from typing import Any
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
-from pock.frontends.common.signature import BUFFER, PARAMETER, Arguments, Constants, Signature
+from pock.frontends.common.signature import BUFFER, Arguments, Constants, Signature
+from pock.frontends.common.values import MISSING
 from pock.frontends.tensorflow.bodies import seed_inputs
 from pock.frontends.tensorflow.capture import Traced
-from pock.frontends.tensorflow.graph import MISSING, GraphImporter
+from pock.frontends.tensorflow.graph import GraphImporter
 from pock.frontends.tensorflow.known import given
 from pock.frontends.tensorflow.model import Variable
 from pock.frontends.tensorflow.state import Handle
+from pock.frontends.tensorflow.values import Values
 from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.passes.signature import described
-from pock_ir.types import dtype_of
 
 
 class Resource:
@@ -39,15 +40,7 @@ def build_function(
     arguments = Arguments(signature, constants)
     is_training = name == "train"
     held = {n: arguments.by_name[kind, n] for n, (kind, _) in signature.stored.items()}
-    trained = (a for (kind, _), a in arguments.by_name.items() if kind == PARAMETER)
-    importer = GraphImporter(
-        arguments.block,
-        held,
-        arguments.constant,
-        frozenset(a for a in trained if is_training and dtype_of(a).is_float),
-        arguments.key if is_training else None,
-        errors,
-    )
+    importer = GraphImporter(Values(arguments, is_training, held), errors)
     wanted = _wanted(name, traced)
     values = importer.run(
         traced.graph,
@@ -107,7 +100,7 @@ def _updates(
     errors: DiagnosticCollector,
 ) -> list[tuple[SSAValue, Any]]:
     """The variables that were assigned."""
-    changed = {n: v for n, v in importer.variables.items() if v is not held[n]}
+    changed = {n: v for n, v in importer.values.variables.items() if v is not held[n]}
     for name in changed:
         if signature.stored[name][0] != BUFFER:
             errors.add(

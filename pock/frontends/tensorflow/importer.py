@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.builtin import ModuleOp
 
 from pock.frontends.common.refusal import Refusal
-from pock.frontends.common.signature import Constants, Signature
+from pock.frontends.common.signature import (
+    Constants,
+    Signature,
+    checked_types,
+    new_module,
+    used_names,
+)
 from pock.frontends.imported import Imported
 from pock.frontends.tensorflow.bodies import assigns, draws_anywhere
 from pock.frontends.tensorflow.capture import Given, Traced, trace
 from pock.frontends.tensorflow.function import build_function, ignored_states
 from pock.frontends.tensorflow.loss import Loss, loss_function
 from pock.frontends.tensorflow.model import Model, Variable, model_of
-from pock.frontends.tensorflow.structure import checked_types, tensor_type_of, to_numpy
+from pock.frontends.tensorflow.structure import tensor_type_of, to_numpy, type_of_leaf
 from pock_ir.diagnostics import DiagnosticCollector, quote
-from pock_ir.passes.signature import argument_attributes, name_of
 from pock_ir.types import Tensor
 from pock_ir.verify import verify_module
 
@@ -57,7 +61,7 @@ def import_tensorflow(
     signature = _signature(captured, errors)
     errors.raise_if_any()
     constants = Constants(frozenset(signature.stored))
-    module = ModuleOp([], {"pock.name": StringAttr(name), "pock.level": StringAttr("nn")})
+    module = new_module(name)
     held = captured.by_handle()
     for function, traced in captured.functions().items():
         built = build_function(function, traced, held, signature, constants, errors)
@@ -132,8 +136,8 @@ def _signature(captured: Captured, errors: DiagnosticCollector) -> Signature:
             errors.add(f"variable {quote(variable.name)}: {refusal}", help=refusal.help)
     return Signature(
         stored,
-        checked_types(captured.given.inputs, "input", errors),
-        checked_types(captured.given.targets, "target", errors),
+        checked_types(captured.given.inputs, "input", type_of_leaf, errors),
+        checked_types(captured.given.targets, "target", type_of_leaf, errors),
     )
 
 
@@ -146,8 +150,7 @@ def stored_variables(captured: Captured) -> list[Variable]:
 
 
 def _imported(module: ModuleOp, captured: Captured, constants: Constants) -> Imported:
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    used = {name_of(entry) for f in functions for entry in argument_attributes(f)}
+    used = used_names(module)
     values = {v.name: to_numpy(v.value) for v in captured.variables if v.name in used}
     last = captured.inference or captured.training
     return Imported(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pock.frontends.common.known import Known
 from pock.frontends.common.refusal import Refusal
 from pock.frontends.common.steps import reshape, slice_axis, splat
 from pock.frontends.tensorflow.control import Importer
-from pock.frontends.tensorflow.known import Known, given
+from pock.frontends.tensorflow.known import given
 from pock.frontends.tensorflow.structure import dtype_name
 from pock_ir.dialects.shape import ConcatOp
 from pock_ir.types import shape_of, tensor
@@ -34,7 +35,7 @@ def _list(value: Any) -> TensorList:
 
 
 def _int(importer: GraphImporter, value: Any, what: str) -> int:
-    found = importer.known(value)
+    found = importer.values.known(value)
     if found is None:
         raise Refusal(f"{what} of a list of tensors depends on data")
     return int(found)
@@ -49,7 +50,7 @@ def _empty(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[
 
 
 def _from_tensor(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-    emit, x = importer.emit, importer.tensor(operands[0])
+    emit, x = importer.emit, importer.values.tensor(operands[0])
     shape = shape_of(x)
     parts = [slice_axis(emit, x, 0, i, i + 1) for i in range(shape[0])]
     return [TensorList(tuple(reshape(emit, part, shape[1:]) for part in parts))]
@@ -64,7 +65,7 @@ def _item(importer: GraphImporter, node: Any, item: Any, shape: Any) -> Any:
     """An item of a list, zeros if it has not been set."""
     if item is not None:
         return item
-    sizes = importer.known(shape)
+    sizes = importer.values.known(shape)
     if sizes is None or (sizes < 0).any():
         raise Refusal("an item of a list of tensors is read before it is set")
     dtype = dtype_name(node.outputs[0].dtype)
@@ -92,7 +93,7 @@ def _stack(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[
     emit, items = importer.emit, _list(operands[0]).items
     if not items:
         raise Refusal("a list without tensors is stacked")
-    values = [importer.tensor(_item(importer, node, item, operands[1])) for item in items]
+    values = [importer.values.tensor(_item(importer, node, item, operands[1])) for item in items]
     rows = [reshape(emit, value, (1, *shape_of(value))) for value in values]
     return [rows[0] if len(rows) == 1 else emit(ConcatOp, *rows, axis=0)]
 

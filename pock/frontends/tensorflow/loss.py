@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from pock.frontends.common.loss import logits_of, named_loss, target_of
 from pock.frontends.tensorflow.structure import named_tensors
-from pock_ir.diagnostics import Diagnostic, PockError, quote
+from pock_ir.diagnostics import Diagnostic, PockError
 
 LossFunction = Callable[[Any, Any], Any]
 Loss = str | LossFunction
-
-LOGITS = "logits"
-"""The output that a named loss gets if the model returns several and one has this name."""
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
@@ -60,12 +58,7 @@ def loss_function(loss: Loss) -> LossFunction:
         return lambda outputs, targets: given(_only(targets), _logits(outputs))
     if not isinstance(loss, str):
         return loss
-    if loss not in LOSSES:
-        known = ", ".join(map(quote, LOSSES))
-        raise PockError(
-            Diagnostic(f"no loss is called {quote(loss)}", help=f"use {known}, or a function")
-        )
-    return LOSSES[loss]
+    return named_loss(loss, LOSSES)
 
 
 def scalar_loss(loss: LossFunction, outputs: Any, targets: Any) -> Any:
@@ -84,18 +77,12 @@ def scalar_loss(loss: LossFunction, outputs: Any, targets: Any) -> Any:
 
 
 def _logits(outputs: Any) -> Any:
-    """The output called "logits", or the first."""
-    if isinstance(outputs, Mapping) and LOGITS in outputs:
-        return outputs[LOGITS]
-    return _first(outputs, "the model returns no tensor that a loss could take")
+    return logits_of(outputs, _tensors)
 
 
 def _only(targets: Any) -> Any:
-    return _first(targets, "the loss needs a target")
+    return target_of(targets, _tensors)
 
 
-def _first(tree: Any, problem: str) -> Any:
-    leaves = list(named_tensors(tree, "x").values())
-    if not leaves:
-        raise PockError(problem)
-    return leaves[0]
+def _tensors(tree: Any) -> Iterable[Any]:
+    return named_tensors(tree, "x").values()

@@ -115,14 +115,18 @@ def _dilated(w: Any, height: int, width: int) -> Any:
 
 
 def _batch_norm(node: Any, operands: Sequence[Any]) -> list[Any]:
-    """Fused batch norm, which has no kernel in double precision, by its formula.
+    """Fused batch norm, which has no kernel in double precision, by its formula."""
+    if node.get_attr("data_format") == b"NHWC":
+        return _batch_norm_nhwc(node, operands)
+    x, *given = operands
+    y, *statistics = _batch_norm_nhwc(node, [tf.transpose(x, (0, 2, 3, 1)), *given])
+    return [tf.transpose(y, (0, 3, 1, 2)), *statistics]
 
-    Its statistics have no gradient; the running variance is the unbiased one.
-    """
+
+def _batch_norm_nhwc(node: Any, operands: Sequence[Any]) -> list[Any]:
+    """Statistics have no gradient; the running variance is the unbiased one."""
     x, scale, offset, mean, variance = operands
     eps = node.get_attr("epsilon")
-    if node.get_attr("data_format") != b"NHWC":
-        raise NotImplementedError("fused batch norm of NCHW in double precision")
     if not node.get_attr("is_training"):
         mean, variance = tf.stop_gradient(mean), tf.stop_gradient(variance)
         return [tf.nn.batch_normalization(x, mean, variance, offset, scale, eps), mean, variance]

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from xdsl.dialects.builtin import UNKNOWN_LOC, LocationAttr, NameLoc, StringAttr
 
-from pock.frontends.common.paths import display_path, is_inside
+from pock.frontends.common.paths import display_path, is_inside, is_library
 from pock_ir.location import describe_location, file_location
 
 Frame = tuple[str, int]
@@ -78,21 +76,7 @@ def _innermost(frames: Iterable[Frame]) -> Frame | None:
     listed = list(frames)
     # What lies outside of this importer's frames is its caller, not the model.
     start = max((i for i, frame in enumerate(listed) if is_inside(frame[0], HERE)), default=-1)
-    inner = (frame for frame in reversed(listed[start + 1 :]) if not is_library(frame[0]))
+    inner = (
+        frame for frame in reversed(listed[start + 1 :]) if not is_library(frame[0], LIBRARIES)
+    )
     return next(inner, None)
-
-
-@cache
-def _folders() -> tuple[Path, ...]:
-    origins = [spec.origin for name in LIBRARIES if (spec := find_spec(name)) is not None]
-    return tuple(Path(origin).resolve().parent for origin in origins if origin is not None)
-
-
-@cache
-def is_library(file: str) -> bool:
-    """Whether `file` is generated code, or a part of TensorFlow, Keras or Python."""
-    if file.startswith("<"):
-        return True
-    standard = is_inside(file, Path(traceback.__file__).resolve().parent)
-    is_python = standard and "site-packages" not in Path(file).parts
-    return is_python or any(is_inside(file, folder) for folder in _folders())

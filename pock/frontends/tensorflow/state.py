@@ -34,33 +34,33 @@ def _name(value: Any) -> str:
 
 
 def _read(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-    return [importer.variables[_name(operands[0])]]
+    return [importer.values.variables[_name(operands[0])]]
 
 
 def _gather(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
     if node.get_attr("batch_dims"):
         raise Refusal("batch dims are not supported")
-    table = importer.variables[_name(operands[0])]
-    return [embedding_lookup(importer.emit, table, importer.tensor(operands[1]), 0)]
+    table = importer.values.variables[_name(operands[0])]
+    return [embedding_lookup(importer.emit, table, importer.values.tensor(operands[1]), 0)]
 
 
 def _assign(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-    importer.variables[_name(operands[0])] = importer.tensor(operands[1])
+    importer.values.variables[_name(operands[0])] = importer.values.tensor(operands[1])
     return []
 
 
 def _changing(op: type[PockOp]) -> Importer:
-    def change(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-        name = _name(operands[0])
-        before = importer.variables[name]
-        importer.variables[name] = importer.emit(op, before, importer.tensor(operands[1]))
+    def update(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
+        name, values = _name(operands[0]), importer.values
+        change = values.tensor(operands[1])
+        values.variables[name] = importer.emit(op, values.variables[name], change)
         return []
 
-    return change
+    return update
 
 
 def _shape(importer: GraphImporter, node: Any, operands: list[Any]) -> Sequence[Any]:
-    shape = shape_of(importer.variables[_name(operands[0])])
+    shape = shape_of(importer.values.variables[_name(operands[0])])
     return [given(np.array(shape, node.outputs[0].dtype.as_numpy_dtype))]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from pock.frontends.common.refusal import Refusal
-from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor, dtype_of_numpy, tensor
 
 SEPARATOR = "."
@@ -80,17 +79,9 @@ def tensor_type_of(shape: Any, dtype: Any) -> Tensor:
     return tensor(sizes, dtype_name(dtype))
 
 
-def checked_types(
-    leaves: Mapping[str, Any], what: str, errors: DiagnosticCollector
-) -> dict[str, Tensor]:
-    """The tensor type of each leaf; one that pock does not carry is added to `errors`."""
-    found: dict[str, Tensor] = {}
-    for name, leaf in leaves.items():
-        try:
-            found[name] = tensor_type_of(tf.TensorShape(leaf.shape), leaf.dtype)
-        except Refusal as refusal:
-            errors.add(f"{what} {quote(name)}: {refusal}", help=refusal.help)
-    return found
+def type_of_leaf(leaf: Any) -> Tensor:
+    """The static tensor type of a tensor or array. Raises Refusal if pock has no such."""
+    return tensor_type_of(tf.TensorShape(leaf.shape), leaf.dtype)
 
 
 def to_numpy(value: Any) -> Array:

@@ -17,14 +17,11 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind
 
 from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.signature import BUFFER, CONSTANT, PARAMETER
 from pock.frontends.torch.fold_constants import folded_constants
-from pock.frontends.torch.table import (
-    tensor_type_of,
-)
+from pock.frontends.torch.table import needed_nodes, tensor_type_of
 from pock_ir.diagnostics import DiagnosticCollector, quote
 from pock_ir.types import Array, Tensor
-
-PARAMETER, BUFFER, CONSTANT = "parameter", "buffer", "constant"
 
 _STORED = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
@@ -65,9 +62,12 @@ class StoredTable:
         Returns the graph's name of each -> its name here.
         """
         mutated = set(program.graph_signature.buffers_to_mutate.values())
+        folded = folded_constants(program)
+        needed = {node.name for node in needed_nodes([program.graph.output_node()], folded)}
         bound: dict[str, str] = {}
         for spec in program.graph_signature.input_specs:
-            if spec.kind not in _STORED:
+            is_left_over = spec.kind == InputKind.CONSTANT_TENSOR and spec.arg.name not in needed
+            if spec.kind not in _STORED or is_left_over:
                 continue
             name = str(spec.target)
             value = program.state_dict.get(name, program.constants.get(name))
@@ -78,7 +78,7 @@ class StoredTable:
                 bound[spec.arg.name] = self._register_constant(name, value)
             else:
                 bound[spec.arg.name] = self._register(name, value, _kind(spec, name in mutated))
-        for node, value in folded_constants(program).items():
+        for node, value in folded.items():
             bound[node] = self._register_constant(node, value)
         return bound
 

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 from torch.export import ExportedProgram, default_decompositions, export
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pock.frontends.common.refusal import first_line
 from pock.frontends.torch.gradient_stops import HELP_FUNCTION, gradient_stops, refused_functions
 from pock.frontends.torch.source import describe_frame, error_frame, running_frame
 from pock.frontends.torch.table import handlers
@@ -70,7 +72,18 @@ def decompose(program: ExportedProgram, what: str) -> ExportedProgram:
     for target in handlers():
         table.pop(target, None)
     with _quiet():
-        return _translated(lambda: program.run_decompositions(table), what)
+        decomposed = _translated(lambda: program.run_decompositions(table), what)
+    _leave_out_empty_parts(decomposed)
+    return decomposed
+
+
+def _leave_out_empty_parts(program: ExportedProgram) -> None:
+    """Concatenate only tensors that have elements: an attention cache has none at its start."""
+    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.cat.default):
+        parts, *rest = node.args
+        filled = [part for part in parts if part.meta["val"].numel() > 0]
+        if filled:
+            node.args = (filled, *rest)
 
 
 @contextmanager
@@ -116,12 +129,9 @@ def _translated(trace: Callable[[], ExportedProgram], what: str) -> ExportedProg
     try:
         return trace()
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = lines[0].strip() if lines else type(error).__name__
+        message = f"torch.export cannot trace {what}: {first_line(error)}"
         place = describe_frame(error_frame(error))
-        raise PockError(
-            Diagnostic(f"torch.export cannot trace {what}: {reason}", place, HELP_TRACE)
-        ) from error
+        raise PockError(Diagnostic(message, place, HELP_TRACE)) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from pock.frontends.torch.table import handlers
+from pock.frontends.torch.table import DTYPE_NAMES, handlers
 
 RANDOM = torch.Tag.nondeterministic_seeded
 
@@ -30,7 +30,8 @@ COSTLY = frozenset(
 def folded_constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """The graph's names of nodes that can be constants -> their values.
 
-    program: decomposed. Only nodes that are costly or have no handler are given.
+    program: decomposed. Only nodes are given that are costly, have no handler, or read what no
+    program can hold.
     """
     known = _constants(program)
     fixed = _fixed_nodes(program, known)
@@ -39,15 +40,24 @@ def folded_constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     for node in program.graph.nodes:
         if node not in fixed or node.op == "placeholder" or _is_cheap(node):
             continue
-        value = _evaluate(node, known, values)
-        if isinstance(value, torch.Tensor):
-            folded[node.name] = value
+        if _is_carried(node):
+            folded[node.name] = _evaluate(node, known, values)
     return folded
 
 
 def _is_cheap(node: Node) -> bool:
-    """Whether the device may as well compute it."""
-    return node.target in handlers() and node.target not in COSTLY
+    """Whether the device can compute it, and may as well."""
+    known = node.target in handlers() and node.target not in COSTLY
+    return known and all(map(_is_carried, node.all_input_nodes))
+
+
+def _is_carried(node: Node) -> bool:
+    """Whether the value of `node` is a tensor that a program can hold.
+
+    Complex numbers and bytes are not, but what is computed of fixed ones may be.
+    """
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.dtype in DTYPE_NAMES and value.numel() > 0
 
 
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:

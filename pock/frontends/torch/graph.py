@@ -22,13 +22,15 @@ from pock.frontends.common.refusal import Refusal
 from pock.frontends.common.steps import (
     splat,
 )
+from pock.frontends.common.table import Random
+from pock.frontends.torch.ops.dropout import draws_random_numbers
 from pock.frontends.torch.source import Frame, describe_frame, frame_location, node_frame
 from pock.frontends.torch.table import (
     Call,
-    Random,
     Value,
     call_arguments,
     handlers,
+    needed_nodes,
     tensor_type_of,
 )
 from pock_ir.build import Emitter
@@ -40,14 +42,6 @@ aten = torch.ops.aten
 # Checks of shapes and dtypes that tracing has settled already.
 _NO_OPERATION = (aten._assert_tensor_metadata.default,)
 
-_DROP_PROBABILITY: Mapping[object, str] = {
-    aten.dropout.default: "p",
-    aten.native_dropout.default: "p",
-    aten.scaled_dot_product_attention.default: "dropout_p",
-}
-"""Operators that draw random numbers, and the argument that says with what probability."""
-
-
 HELP_UNSUPPORTED = "write it with supported operators, or compute it outside of the model"
 
 
@@ -56,15 +50,6 @@ class Missing:
 
 
 MISSING = Missing()
-
-
-def draws_random_numbers(node: Node) -> bool:
-    """Whether `node` takes a random stream of its own; with probability 0 or 1 it needs none."""
-    name = _DROP_PROBABILITY.get(node.target)
-    if node.op != "call_function" or name is None:
-        return False
-    arguments = call_arguments(node)
-    return 0.0 < float(arguments[name]) < 1.0 and arguments.get("train") is not False
 
 
 class GraphImporter:
@@ -109,7 +94,7 @@ class GraphImporter:
         the values are placeholders.
         """
         named = {node.name: node for node in self._nodes}
-        needed = _needed([named[name] for name in outputs])
+        needed = needed_nodes([named[name] for name in outputs], self._leaves)
         for node in self._nodes:
             if node not in needed:
                 continue
@@ -182,17 +167,6 @@ class GraphImporter:
             return splat(self._emit, 0, tensor_type_of(value))
         except (Refusal, AttributeError):
             return MISSING
-
-
-def _needed(roots: list[Node]) -> set[Node]:
-    """The nodes that `roots` depend on, and the roots."""
-    needed, stack = set(roots), list(roots)
-    while stack:
-        for node in stack.pop().all_input_nodes:
-            if node not in needed:
-                needed.add(node)
-                stack.append(node)
-    return needed
 
 
 def _contains_missing(argument: Any) -> bool:

@@ -7,18 +7,17 @@ from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.builtin import ModuleOp
 
+from pock.frontends.common.signature import new_module, used_names
 from pock.frontends.imported import Imported
 from pock.frontends.torch.arguments import StoredTable
 from pock.frontends.torch.capture import Example, capture_module, decompose, evaluation_mode
 from pock.frontends.torch.function import FunctionSpec, Source, build_function
-from pock.frontends.torch.graph import draws_random_numbers
 from pock.frontends.torch.loss import Loss, capture_loss, objective_for
+from pock.frontends.torch.ops.dropout import draws_random_numbers
 from pock.frontends.torch.structure import input_leaves
 from pock_ir.diagnostics import DiagnosticCollector, PockError
-from pock_ir.passes.signature import argument_attributes, name_of
 from pock_ir.verify import verify_module
 
 
@@ -53,7 +52,7 @@ def import_torch(
     table.reserve(trained.state_dict)
     sources = _sources(trained, evaluated, loss, example_targets, table)
     errors.raise_if_any()
-    module = ModuleOp([], {"pock.name": StringAttr(name), "pock.level": StringAttr("nn")})
+    module = new_module(name)
     for spec in _specs(sources, evaluated is not None):
         module.body.block.add_op(build_function(spec, table, errors))
     errors.raise_if_any()
@@ -120,8 +119,7 @@ def _specs(sources: list[Source], has_eval: bool) -> list[FunctionSpec]:
 
 
 def _imported(module: ModuleOp, table: StoredTable, trained: Source, evaluated: Source) -> Imported:
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    used = {name_of(entry) for f in functions for entry in argument_attributes(f)}
+    used = used_names(module)
     return Imported(
         module,
         {name: item.data for name, item in table.tensors.items() if name in used},

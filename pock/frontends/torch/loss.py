@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.export import ExportedProgram
 
+from pock.frontends.common.loss import LOGITS, named_loss
 from pock.frontends.torch.capture import Example, capture_module
 from pock.frontends.torch.source import Frame
 from pock.frontends.torch.structure import (
@@ -26,7 +27,7 @@ from pock.frontends.torch.structure import (
     output_leaves,
     zeros_of,
 )
-from pock_ir.diagnostics import Diagnostic, PockError, quote
+from pock_ir.diagnostics import Diagnostic, PockError
 from pock_ir.types import dtype_of, shape_of
 
 LossFunction = Callable[[Any, Any], torch.Tensor]
@@ -37,9 +38,6 @@ LOSSES: Mapping[str, LossFunction] = {
     "mse": F.mse_loss,
 }
 """Losses that have a name; both are means."""
-
-LOGITS = "logits"
-"""The output that a loss gets if the model returns several and one has this name."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +125,7 @@ def _frame_of(loss: Loss) -> Frame | None:
 def _function(loss: Loss) -> LossFunction | nn.Module:
     if not isinstance(loss, str):
         return loss
-    if loss not in LOSSES:
-        known = ", ".join(map(quote, LOSSES))
-        raise PockError(
-            Diagnostic(f"no loss is called {quote(loss)}", help=f"use {known}, or a function")
-        )
-    return LOSSES[loss]
+    return named_loss(loss, LOSSES)
 
 
 def _scalar(program: ExportedProgram) -> str:

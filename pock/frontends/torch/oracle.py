@@ -23,9 +23,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pock.frontends.torch.arguments import to_numpy
 from pock.frontends.torch.loss import LOGITS, LOSSES, Loss
+from pock.frontends.torch.ops.dropout import drop_probability
 from pock.frontends.torch.other_optimizers import EarlyEpsAdam, SignedMomentum
 from pock.reference import Part
-from pock_ir.dialects.dropout import keep_mask
+from pock_ir.dialects.dropout import FRACTION_BITS, keep_mask, uniform_bits
 from pock_ir.passes.optimizer import SGD, Adam, AdamW, Lion, Optimizer
 from pock_ir.types import Array
 
@@ -51,7 +52,8 @@ class MatchedDropout(TorchDispatchMode):
     """While active, dropout and attention dropout use pock's masks for `seed` and `step`.
 
     On a CPU both fill a tensor from the Bernoulli distribution, one number for each element or
-    each attention probability in row-major order; that is where the masks are put in.
+    each attention probability in row-major order; that is where the masks are put in. Stochastic
+    depth does so too, or rounds uniform numbers down, which are replaced by those of the masks.
     """
 
     def __init__(self, seed: int, step: int) -> None:
@@ -67,15 +69,26 @@ class MatchedDropout(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is not torch.ops.aten.bernoulli_.float:
-            return func(*args, **(kwargs or {}))
-        noise = args[0]
-        kept = args[1] if len(args) > 1 else 0.5  # the operator's default is left out
-        # 1 - (1 - p) is p but for its last bits.
-        dropped = round(1.0 - kept, 12)
-        keep = keep_mask(tuple(noise.shape), self._seed, self._step, dropped, self._stream)
-        self._stream += 1
+        if func is torch.ops.aten.bernoulli_.float:
+            return self._masked(*args)
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.rand.default:
+            bits = uniform_bits(tuple(result.shape), self._seed, self._step, self._next())
+            result.copy_(torch.from_numpy(bits * 2.0**-FRACTION_BITS))
+        return result
+
+    def _masked(self, noise: Tensor, kept: float = 0.5) -> Tensor:
+        """`noise` filled with 1 where an element is kept, else with 0."""
+        dropped = drop_probability(kept)
+        if dropped in (0.0, 1.0):
+            return noise.fill_(1.0 - dropped)
+        keep = keep_mask(tuple(noise.shape), self._seed, self._step, dropped, self._next())
         return noise.copy_(torch.from_numpy(keep))
+
+    def _next(self) -> int:
+        """The number of the next stream."""
+        self._stream += 1
+        return self._stream - 1
 
 
 def train_reference(

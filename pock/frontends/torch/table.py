@@ -6,12 +6,8 @@ is kept whole by `capture`; every other one is decomposed by PyTorch's default t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import Any, NoReturn
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch._ops import OpOverload
@@ -20,6 +16,7 @@ from torch.fx.node import map_arg
 from xdsl.ir import SSAValue
 
 from pock.frontends.common.refusal import Refusal
+from pock.frontends.common.table import BaseCall, Random, Table
 from pock_ir.build import Emitter
 from pock_ir.types import Tensor, shape_of, tensor
 
@@ -56,19 +53,7 @@ def tensor_type_of(value: torch.Tensor) -> Tensor:
     return tensor(sizes, name)
 
 
-@dataclass(frozen=True)
-class Random:
-    """What an op needs that draws random numbers: @train's seed and step, and its own stream.
-
-    Streams count the random operators of the training graph in its order, from 0.
-    """
-
-    seed: SSAValue
-    step: SSAValue
-    stream: int
-
-
-class Call:
+class Call(BaseCall):
     """One call of an operator: its arguments by schema name, with imported tensors.
 
     `call["dim"]` is an argument as PyTorch has it, with the schema's default if it was left out;
@@ -83,8 +68,8 @@ class Call:
         emit: Emitter,
         random: Callable[[], Random],
     ) -> None:
+        super().__init__(emit)
         self.node = node
-        self.emit = emit
         self.random = random
         self._arguments = arguments
 
@@ -119,41 +104,12 @@ class Call:
         """The shape of result number `index`."""
         return shape_of(self.result(index))
 
-    def refuse(self, reason: str, help: str | None = None) -> NoReturn:
-        """Raise Refusal: this call cannot be imported."""
-        raise Refusal(reason, help)
-
-    def require(self, condition: bool, reason: str, help: str | None = None) -> None:
-        """Raise Refusal unless `condition` holds."""
-        if not condition:
-            raise Refusal(reason, help)
-
 
 Handler = Callable[[Call], Value]
 
-_HANDLERS: dict[OpOverload, Handler] = {}
+_TABLE: Table[OpOverload, Handler] = Table(f"{__package__}.ops")
 
-
-def handles(*targets: OpOverload) -> Callable[[Handler], Handler]:
-    """Decorator: the function imports calls of `targets`. Raises ValueError on a second claim."""
-
-    def add(handler: Handler) -> Handler:
-        for target in targets:
-            if target in _HANDLERS:
-                raise ValueError(f"{target} has a handler already")
-            _HANDLERS[target] = handler
-        return handler
-
-    return add
-
-
-@cache
-def handlers() -> Mapping[OpOverload, Handler]:
-    """The whole table; loads every module of `ops` on first use."""
-    package = import_module(f"{__package__}.ops")
-    for name in sorted(info.name for info in iter_modules(package.__path__)):
-        import_module(f"{package.__name__}.{name}")
-    return _HANDLERS
+handles, handlers = _TABLE.handles, _TABLE.handlers
 
 
 def call_arguments(node: Node) -> dict[str, Any]:
@@ -167,3 +123,17 @@ def call_arguments(node: Node) -> dict[str, Any]:
         else:
             found[argument.name] = node.kwargs.get(argument.name, argument.default_value)
     return found
+
+
+def needed_nodes(roots: Iterable[Node], leaves: Container[str] = ()) -> set[Node]:
+    """The nodes that `roots` depend on, and the roots.
+
+    leaves: names of nodes whose values are there already: what they depend on is not needed.
+    """
+    needed, stack = set(roots), list(roots)
+    while stack:
+        node = stack.pop()
+        sources = [] if node.name in leaves else node.all_input_nodes
+        stack += [source for source in sources if source not in needed]
+        needed.update(sources)
+    return needed

@@ -63,7 +63,10 @@ class Block(nn.Module):
 
 
 class LinenTransformer(nn.Module):
-    """A causal language model with its table tied to its output."""
+    """A causal language model with its table tied to its output.
+
+    Every third word is padding: where it comes first, the first query sees no key.
+    """
 
     words: int = 50
     width: int = 16
@@ -73,10 +76,27 @@ class LinenTransformer(nn.Module):
         table = nn.Embed(self.words, self.width)
         positions = nn.Embed(32, self.width)(jnp.arange(ids.shape[1]))
         x = table(ids) + positions[None]
-        mask = nn.make_causal_mask(ids)
+        padding = nn.make_attention_mask(jnp.ones_like(ids), ids % 3 > 0)
+        mask = nn.combine_masks(nn.make_causal_mask(ids), padding)
         for _ in range(2):
             x = Block(2)(x, mask, train)
         return table.attend(nn.LayerNorm()(x))
+
+
+class LinenRNN(nn.Module):
+    """Recurrent cells in both directions, which make their first carry themselves, in f32.
+
+    The sum of what was drawn is carried along and read by nobody.
+    """
+
+    @nn.compact
+    def __call__(self, x: Any, lengths: Any) -> Any:
+        cells = (nn.RNN(nn.OptimizedLSTMCell(6)), nn.RNN(nn.GRUCell(6)))
+        x = nn.Bidirectional(*cells)(x, seq_lengths=lengths)
+        if self.has_rng("dropout"):
+            key = self.make_rng("dropout")
+            x, _ = jax.lax.scan(lambda c, r: (c + jax.random.normal(key), r), 0.0, x)[::-1]
+        return nn.Dense(CLASSES)(x[:, -1])
 
 
 class NnxBlock(nnx.Module):
@@ -154,6 +174,12 @@ def _linen_transformer() -> tuple[Any, Any, Any]:
     return pock.jax.linen(model, variables), (ids,), jnp.roll(ids, -1, 1)
 
 
+def _linen_rnn() -> tuple[Any, Any, Any]:
+    x, lengths = floats(3, 5, 4), jnp.array([5, 3, 1], jnp.int32)
+    variables = LinenRNN().init(jax.random.key(SEED), x, lengths)
+    return pock.jax.linen(LinenRNN(), variables), (x, lengths), tokens(3, limit=CLASSES)
+
+
 def _nnx_transformer() -> tuple[Any, Any, Any]:
     return NnxTransformer(nnx.Rngs(SEED)), (tokens(3, 8),), tokens(3, limit=CLASSES)
 
@@ -176,6 +202,7 @@ def _equinox() -> tuple[Any, Any, Any]:
 MODELS: Mapping[str, tuple[Callable[[], tuple[Any, Any, Any]], Any]] = {
     "linen-cnn": (_linen_cnn, SGD(0.05, momentum=0.9)),
     "linen-transformer": (_linen_transformer, AdamW(1e-3)),
+    "linen-rnn": (_linen_rnn, SGD(0.05)),
     "nnx-transformer": (_nnx_transformer, SGD(0.05)),
     "scan-mlp": (_scan_mlp, Adam(1e-2)),
     "equinox": (_equinox, SGD(0.1, momentum=0.9, nesterov=True)),

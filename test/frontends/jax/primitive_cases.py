@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,9 @@ INSIDE = _f(3, 4, low=-0.9, high=0.9)
 IDS = jnp.array([2, 0, 1, 2], jnp.int32)
 PICTURE = _f(2, 6, 7, 4)
 TRUTH = X > 0
+HEADS = (_f(2, 5, 2, 4), _f(2, 5, 2, 4) * 0.5, _f(2, 5, 2, 4) + 1.0)
+# The second sample sees no key; the first of the opposite none beside a causal mask.
+KEEP = jnp.array([[True, True, False, True, False], [False] * 5])[:, None, None, :]
 
 UNARY: Mapping[str, Any] = {
     "abs": (jnp.abs, X),
@@ -158,6 +162,71 @@ CASES: dict[str, Case] = {
         lambda x, y, i: lax.dynamic_update_slice(x, y[:2, :2], (i[2], i[0])),
         (X, Y, IDS),
     ),
+    "cumprod": (lambda x: jnp.cumprod(x, 1) + lax.cumprod(x, 0, reverse=True), (X,)),
+    "sort": (
+        lambda x, y: (jnp.sort(x, 0), lax.sort((x, y), num_keys=1)[1], jnp.median(x, 1)),
+        (X, Y),
+    ),
+    "sort_equal": (
+        lambda x, i: lax.sort((i[None, :] > 1 - i[:3, None], jnp.round(x), x), num_keys=2)[1:],
+        (X, IDS),
+    ),
+    "sort_nan": (
+        lambda x: (jnp.argsort(jnp.log(x)), lax.top_k(jnp.where(x > 0, x, jnp.nan), 3)[1]),
+        (X,),
+    ),
+    "top_k": (lambda x: lax.top_k(jnp.round(x * 2), 3), (X,)),
+    "top_k_hidden": (lambda x: lax.top_k(jnp.where(x > 1, x, -jnp.inf), 3)[1], (X,)),
+    "no_elements": (
+        lambda x: (
+            jnp.concatenate([x[:, :0] * 2.0, x], 1) + lax.pad(x[:0], 0.5, [(3, 0, 0), (0, 0, 0)])
+        ),
+        (X,),
+    ),
+    "associative_scan": (
+        lambda x, y: lax.associative_scan(
+            lambda a, b: (a[0] * b[0], b[0] * a[1] + b[1]), (x, y), axis=1
+        )[1],
+        (X, Y),
+    ),
+    "segment_sum": (lambda x, i: jax.ops.segment_sum(x[i], i - 1, 4) + _f(4, 4), (X, IDS)),
+    "segment_max": (
+        lambda x, i: jax.ops.segment_max(x[i] * _f(4, 4), i, 3) + jax.ops.segment_min(x, i[:3], 3),
+        (X, IDS),
+    ),
+    "scatter_add": (
+        lambda x, y, i: x.at[:, i[:3]].add(y[:, :3]).at[1, 2:].add(y[0, :2]).at[i, i].add(y[0]),
+        (X, Y, IDS),
+    ),
+    "scatter_boxes": (
+        lambda x, y, i: (
+            jax.vmap(lambda a, b, j: a.at[j].add(b[0]))(x, y, i[:3])
+            + lax.scatter_add(
+                x,
+                jnp.stack([i - 1, i], 1),
+                jnp.broadcast_to(y[:2, :2], (4, 2, 2)),
+                lax.ScatterDimensionNumbers((1, 2), (), (0, 1)),
+                mode=lax.GatherScatterMode.CLIP,
+            )
+        ),
+        (X, Y, IDS),
+    ),
+    "scatter": (
+        lambda x, y, i: (
+            x.at[1:3].set(y[:2]).at[:, 0].set(1.0)
+            + x.at[jnp.array([0, 2])].set(y[:2])
+            + x.at[i].set(jnp.outer(y[0], y[1]))
+            + x.at[i[0], 5].set(7.0)
+        ),
+        (X, Y, IDS),
+    ),
+    "scatter_mul": (
+        lambda x, y, i: (
+            x.at[i[0]].multiply(y[0]) + x.at[i[:2]].multiply(y[:2], unique_indices=True)
+        ),
+        (X, Y, IDS),
+    ),
+    "scatter_max": (lambda x, y, i: x.at[i].max(y[i]) + x.at[i].min(y[i]), (X, Y, IDS)),
     "relu": (lambda x: jax.nn.relu(x) + jax.nn.relu6(3.0 * x), (X,)),
     "silu": (jax.nn.silu, (X,)),
     "gelu": (lambda x: jax.nn.gelu(x) + jax.nn.gelu(x, approximate=False), (X,)),
@@ -169,6 +238,56 @@ CASES: dict[str, Case] = {
     "attention": (
         lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True),
         (_f(2, 5, 2, 4), _f(2, 5, 2, 4), _f(2, 5, 2, 4)),
+    ),
+    "attention_masked": (
+        lambda q, k, v, m: jax.nn.dot_product_attention(q, k, v, mask=m),
+        (*HEADS, KEEP),
+    ),
+    "attention_masked_causal": (
+        lambda q, k, v, m: jax.nn.dot_product_attention(q, k, v, mask=m, is_causal=True),
+        (*HEADS, ~KEEP),
+    ),
+    "attention_lengths": (
+        lambda q, k, v, n: jax.nn.dot_product_attention(
+            q, k, v, key_value_seq_lengths=n, is_causal=True
+        ),
+        (*HEADS, jnp.array([3, 0])),
+    ),
+    "attention_query_lengths": (
+        lambda q, k, v, n: jax.nn.dot_product_attention(
+            q, k, v, query_seq_lengths=n, key_value_seq_lengths=n
+        ),
+        (*HEADS, jnp.array([3, 0])),
+    ),
+    "attention_window": (
+        lambda q, k, v: jax.nn.dot_product_attention(q, k, v, local_window_size=(1, 0)),
+        HEADS,
+    ),
+    "attention_lowest_added": (
+        lambda q, k, v, m: jax.nn.dot_product_attention(q, k, v, bias=jnp.where(m, 0.0, -3e38)),
+        (*HEADS, KEEP),
+    ),
+    "attention_infinity_added": (
+        lambda q, k, v, m: jax.nn.dot_product_attention(q, k, v, bias=jnp.where(m, 0.0, -jnp.inf)),
+        (*HEADS, KEEP),
+    ),
+    "attention_bias": (
+        lambda q, k, v, b, m: jax.nn.dot_product_attention(q, k, v, bias=b, mask=m),
+        (*HEADS, _f(1, 2, 5, 5), KEEP),
+    ),
+    "attention_flax": (
+        lambda q, k, v, m: nn.dot_product_attention(
+            q, k, v, mask=nn.combine_masks(m, nn.make_causal_mask(jnp.ones((2, 5))))
+        ),
+        (*HEADS, ~KEEP),
+    ),
+    "attention_by_hand": (
+        lambda q, k, v, m: jnp.einsum(
+            "bhts,bshd->bthd",
+            jax.nn.softmax(jnp.where(m, jnp.einsum("bthd,bshd->bhts", q, k), -jnp.inf)),
+            v,
+        ),
+        (*HEADS, KEEP),
     ),
     "var": (lambda x: jnp.var(x, 1) + jnp.mean(x, 1), (X,)),
     "remat": (jax.checkpoint(lambda x: jnp.sin(jnp.tanh(x))), (X,)),

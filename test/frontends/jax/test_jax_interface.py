@@ -14,7 +14,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax_interpreter import run_imported
+from imported_runs import run_imported
 
 import pock
 import pock.jax
@@ -74,6 +74,18 @@ def test_state_and_modes() -> None:
     assert found["update", "steps"] == 1
     outputs = run_imported(module, "infer", {"x": np.asarray(X)})["output", "output"]
     np.testing.assert_allclose(outputs, linear(PARAMS, X - 1.0), rtol=1e-5, atol=1e-6)
+
+
+def test_state_that_training_only_writes() -> None:
+    """It is an argument all the same, whose memory the update goes to."""
+
+    def apply(params: Any, state: Any, x: Any, *, train: bool) -> Any:
+        return linear(params, x - (0.0 if train else state["last"])), {"last": x.mean(0)}
+
+    model = pock.jax.Model(apply, PARAMS, {"last": jnp.ones(4)}, {"train": True}, {"train": False})
+    program = pock.compile(model, (X,), LABELS, optimizer=pock.SGD(0.1), name="net")
+    found = program.verify(2)
+    assert found.passed and ("updated", "last") in [(row.kind, row.name) for row in found.rows]
 
 
 def test_keywords_and_nested_inputs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from jax_interpreter import gradients_of, run_imported
+from imported_runs import gradients_of, run_imported
 from jax_models import MODELS, job
 
 from pock.frontends import import_model, reference_for

@@ -31,16 +31,39 @@ def refusal(function: Callable[..., Any], loss: Any = "cross_entropy", **fields:
 
 def test_everything_unsupported_is_reported_at_once() -> None:
     def function(params: Any, x: Any) -> Any:
-        y = jax.lax.top_k(x @ params["w"], 2)[0].sum()
+        y = jax.lax.digamma(x @ params["w"]).sum()
         z = jax.lax.lgamma(x @ params["w"])
         return z + y
 
     assert refusal(function) == (
-        "HERE: error: top_k is not supported (operands: 3x4xf32)\n"
+        "HERE: error: digamma is not supported (operands: 3x4xf32)\n"
         "  help: write it with supported operations, or compute it outside of the model\n"
         "HERE: error: lgamma is not supported (operands: 3x4xf32)\n"
         "  help: write it with supported operations, or compute it outside of the model"
     )
+
+
+def test_what_reads_something_unsupported_is_examined_too() -> None:
+    def function(params: Any, x: Any) -> Any:
+        y = jnp.fft.fft(x @ params["w"])
+        return jnp.abs(y) + jax.lax.digamma(x @ params["w"])
+
+    found = re.findall("HERE: error: (.*) is not supported", refusal(function))
+    assert found == ["convert_element_type: element type complex64", "fft", "digamma"]
+
+
+def test_an_output_without_elements() -> None:
+    text = refusal(lambda p, x: {"logits": x @ p["w"], "none": (x @ p["w"])[:0]})
+    assert "a tensor of shape [0, 4] has no elements" in text
+
+
+def test_what_has_no_line_is_placed_by_its_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def function(params: Any, x: Any) -> Any:
+        with jax.named_scope("second"):
+            return jax.lax.digamma(x @ params["w"])
+
+    monkeypatch.setattr("pock.frontends.jax.graph.equation_frame", lambda source: None)
+    assert refusal(function).startswith("second: error: digamma is not supported")
 
 
 def test_the_line_is_that_of_the_call() -> None:
@@ -62,7 +85,10 @@ def test_a_stop_elsewhere_changes_nothing() -> None:
 
 def test_random_numbers_but_dropout() -> None:
     text = refusal(lambda p, x, rng=None: x @ p["w"] + _noise(rng, x), key="rng")
-    assert "random numbers other than dropout's are not supported" in text
+    assert text.startswith(
+        "HERE: error: normal: random numbers other than dropout's are not supported"
+    )
+    assert text.count("error: ") == 1
 
 
 def _noise(key: Any, x: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,9 @@ def test_the_model_is_not_changed_and_weights_come_back() -> None:
 
 
 def test_a_fixed_seed_is_a_constant() -> None:
-    noise = lambda x: x * tf.random.stateless_uniform(x.shape, (1, 2))  # noqa: E731
+    def noise(x: Any) -> Any:
+        return x * tf.random.stateless_uniform(x.shape, (1, 2))
+
     x = np.ones((2, 3), np.float32)
     imported = pock.frontends.import_model(pock.Job(noise, (x,), x, "mse", frontend="tensorflow"))
     (name,) = imported.weights

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_interpreter import assert_close, gradients_of, op_counts, run_imported
+from imported_runs import assert_close, function_named, gradients_of, op_counts, run_imported
 from tf_models import LABELS, MODELS, PICTURES, made
 
 import pock
@@ -118,12 +118,12 @@ def test_inference_is_the_model() -> None:
 def test_normalisation_is_recognised() -> None:
     model, inputs, targets, loss = made("mobilenet")
     imported = import_tensorflow(model, inputs, targets, loss)
-    counts = op_counts(imported, "train")
+    counts = op_counts(function_named(imported, "train"))
     assert counts["nn.batch_norm"] == 52 and counts["nn.conv2d"] == 52
     assert "nn.transpose" not in counts and "nn.rsqrt" not in counts
-    assert op_counts(imported, "infer")["nn.batch_norm_inference"] == 52
+    assert op_counts(function_named(imported, "infer"))["nn.batch_norm_inference"] == 52
     model, inputs, targets, loss = made("transformer")
-    counts = op_counts(import_tensorflow(model, inputs, targets, loss), "train")
+    counts = op_counts(function_named(import_tensorflow(model, inputs, targets, loss), "train"))
     assert counts["nn.layer_norm"] == 2 and counts["nn.dropout"] == 2
 
 

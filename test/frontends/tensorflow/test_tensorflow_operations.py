@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from imported_runs import assert_close, gradients_of, run_imported
 from operation_cases import CASES, F32, GRADIENTS
-from tf_interpreter import assert_close, gradients_of, run_imported
 
 from pock.frontends.tensorflow import import_tensorflow
 
@@ -22,7 +22,10 @@ def table(arguments: dict[str, Any]) -> dict[str, Any]:
 @cache
 def values() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arguments = {name: args for name, (_, args) in CASES.items()}
-    loss = lambda outputs, target: tf.reduce_sum(outputs["relu"]) + target  # noqa: E731
+
+    def loss(outputs: Any, target: Any) -> Any:
+        return tf.reduce_sum(outputs["relu"]) + target
+
     target = np.zeros((), np.float64)
     imported = import_tensorflow(table, (arguments,), target, loss)
     leaves = [array for args in arguments.values() for array in args]

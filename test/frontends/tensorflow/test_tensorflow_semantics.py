@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_interpreter import assert_close, gradients_of, run_imported
+from imported_runs import assert_close, gradients_of, run_imported
 
 import pock
 from pock.frontends.imported import Imported
@@ -25,7 +25,10 @@ PICTURE = np.sin(np.arange(2 * 6 * 6 * 3.0)).reshape(2, 6, 6, 3).astype(np.float
 def gradient_at(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     """The gradient of the sum of function(x), checked with TensorFlow's own."""
     held = tf.Variable(x, name="x")
-    model = lambda unused: tf.reduce_sum(function(held)) + 0.0 * unused  # noqa: E731
+
+    def model(unused: Any) -> Any:
+        return tf.reduce_sum(function(held)) + 0.0 * unused
+
     imported = import_tensorflow(model, (ZERO,), ZERO, "output")
     found = gradients_of(imported, {"unused": ZERO, "target": ZERO})["x"]
     with tf.GradientTape() as tape:
@@ -54,7 +57,9 @@ def test_gradients_at_kinks_and_ties(name: str) -> None:
 
 
 def test_the_first_of_equal_elements_takes_a_pool() -> None:
-    pool = lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID")  # noqa: E731
+    def pool(x: Any) -> Any:
+        return tf.nn.max_pool2d(x, 2, 2, "VALID")
+
     found = gradient_at(pool, np.ones((1, 2, 2, 1), np.float32))
     np.testing.assert_array_equal(found[0, :, :, 0], [[1.0, 0.0], [0.0, 0.0]])
 
@@ -65,7 +70,10 @@ def ops_of(imported: Imported, function: str = "infer") -> dict[str, Any]:
 
 def test_same_padding_is_uneven_and_averages_leave_it_out() -> None:
     w = tf.Variable(np.ones((3, 3, 3, 2), np.float32), name="w")
-    model = lambda x: tf.nn.avg_pool2d(tf.nn.conv2d(x, w, 2, "SAME"), 2, 2, "SAME")  # noqa: E731
+
+    def model(x: Any) -> Any:
+        return tf.nn.avg_pool2d(tf.nn.conv2d(x, w, 2, "SAME"), 2, 2, "SAME")
+
     imported = import_tensorflow(model, (PICTURE,), ZERO, lambda y, t: tf.reduce_sum(y) + t)
     ops = ops_of(imported)
     conv, pool = ops["nn.conv2d"], ops["nn.avg_pool2d"]
@@ -107,7 +115,10 @@ def test_running_variance_of_keras_is_biased_and_of_the_fused_op_unbiased() -> N
 
 def test_gelu_is_exact_but_for_keras_ops() -> None:
     for function, exact in ((tf.nn.gelu, tf.nn.gelu), (keras.ops.gelu, keras.ops.gelu)):
-        model = lambda x, f=function: f(x)  # noqa: E731
+
+        def model(x: Any, f: Any = function) -> Any:
+            return f(x)
+
         imported = import_tensorflow(model, (PICTURE,), PICTURE, "mse")
         found = run_imported(imported, "infer", {"x": PICTURE})["output", "output"]
         assert_close(found, exact(PICTURE), 2e-6)
@@ -115,7 +126,10 @@ def test_gelu_is_exact_but_for_keras_ops() -> None:
 
 def test_integers_divided_are_f64() -> None:
     counts = np.array([1, 2, -3], np.int32)
-    model = lambda n: n / 2  # noqa: E731
+
+    def model(n: Any) -> Any:
+        return n / 2
+
     imported = import_tensorflow(model, (counts,), np.zeros(3), "mse")
     found = run_imported(imported, "infer", {"n": counts})["output", "output"]
     assert found.dtype == np.float64
@@ -125,7 +139,10 @@ def test_integers_divided_are_f64() -> None:
 def test_indices_out_of_range_stop_the_program() -> None:
     table = tf.Variable(np.ones((7, 4), np.float32), name="table")
     head = tf.Variable(np.ones((4, 5), np.float32), name="head")
-    model = lambda ids: tf.nn.embedding_lookup(table, ids) @ head  # noqa: E731
+
+    def model(ids: Any) -> Any:
+        return tf.nn.embedding_lookup(table, ids) @ head
+
     ids, labels = np.array([6, 0], np.int32), np.array([4, 0], np.int32)
     job = {"optimizer": pock.SGD(0.1), "frontend": "tensorflow"}
     program = pock.compile(model, (ids,), labels, **job)

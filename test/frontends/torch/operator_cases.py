@@ -18,6 +18,7 @@ PICTURE = torch.sin(torch.arange(2 * 4 * 6 * 8.0)).reshape(2, 4, 6, 8)
 FILTER = torch.cos(torch.arange(6 * 4 * 3 * 2.0)).reshape(6, 4, 3, 2)
 GROUPED = torch.cos(torch.arange(8 * 2 * 3 * 3.0)).reshape(8, 2, 3, 3)
 SQUARE_FILTER = torch.cos(torch.arange(5 * 4 * 3 * 3.0)).reshape(5, 4, 3, 3)
+WINDOW = torch.cos(torch.arange(4 * 4 * 3.0)).reshape(4, 4, 3)
 CHANNELS = torch.tensor([0.5, -1.0, 2.0, 0.1])
 COUNTS = torch.tensor([[3, -1, 0, 2], [5, 4, -2, 1], [0, 0, 7, 1]])
 TRUTH = torch.tensor([[True, False, True, True], [False] * 4, [True] * 4])
@@ -87,7 +88,17 @@ def cells(x):
     return torch.stack([h, c, torch.gru_cell(x, state[0], *three)])
 
 
+def written(x):
+    """Assignments to parts of a tensor, of which one reaches its end."""
+    y = x * 2
+    y[1:, 2:] = x[:2, :2]
+    y[:, -4] = x[:, 3]
+    y[-1] = 0.5
+    return y
+
+
 UNARY = {
+    "written": written,
     "lstm": lstm,
     "lstm_first": lstm_first,
     "gru": gru,
@@ -208,6 +219,9 @@ UNARY = {
     "new_full": lambda x: x + x.new_full((4,), 3.0),
     "zeros_like": lambda x: torch.zeros_like(x) + torch.ones(4) - x,
     "addcmul": lambda x: torch.addcmul(x, x, x, value=0.5),
+    "cat_nothing": lambda x: torch.cat([torch.tensor([]), x, x[:, :0]], dim=1),
+    "eye": lambda x: x @ torch.eye(4, dtype=x.dtype) + torch.eye(3, 4),
+    "polar": lambda x: x * torch.polar(torch.ones(4), torch.arange(4.0)).real,
     "detached": lambda x: x + torch.arange(4).detach(),
 }
 """Functions of X, all of them differentiable."""
@@ -290,6 +304,9 @@ CASES = {
     "conv2d_grouped": (lambda x, w: F.conv2d(x, w, groups=2, padding=1), (PICTURE, GROUPED)),
     "conv2d_same": (lambda x, w: F.conv2d(x, w, padding="same"), (PICTURE, FILTER)),
     "conv2d_valid": (lambda x, w: F.conv2d(x, w, padding="valid"), (PICTURE, FILTER)),
+    "conv1d": (lambda x, w, b: F.conv1d(x, w, b, 2, 1, 2), (CUBES, WINDOW, CHANNELS)),
+    "conv1d_single": (lambda x, w: F.conv1d(x[0], w, groups=2), (CUBES, WINDOW[:, :2])),
+    "conv1d_same": (lambda x, w: F.conv1d(x, w[..., :2], padding="same"), (CUBES, WINDOW)),
     "max_pool2d": (lambda x: F.max_pool2d(x, 3, 2, 1), (PICTURE,)),
     "max_pool2d_ceil": (lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), (PICTURE,)),
     "max_pool2d_dilated": (lambda x: F.max_pool2d(x, (2, 3), dilation=2), (PICTURE,)),
@@ -298,6 +315,13 @@ CASES = {
     "avg_pool2d_no_pad": (lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), (PICTURE,)),
     "adaptive_1": (lambda x: F.adaptive_avg_pool2d(x, 1), (PICTURE,)),
     "adaptive_2x4": (lambda x: F.adaptive_avg_pool2d(x, (2, 4)), (PICTURE,)),
+    "adaptive_uneven": (lambda x: F.adaptive_avg_pool2d(x, (4, 3)), (PICTURE,)),
+    "adaptive_repeated": (lambda x: F.adaptive_avg_pool2d(x[:, :, :1], (3, 11)), (PICTURE,)),
+    "avg_pool2d_ceil": (
+        lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+        (PICTURE,),
+    ),
+    "avg_pool2d_partial": (lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True), (PICTURE,)),
     "mean_spatial": (lambda x: x.mean((2, 3), keepdim=True), (PICTURE,)),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), (PICTURE,)),
     "batch_norm": (lambda x, m, v: F.batch_norm(x, m, v), (PICTURE, CHANNELS, CHANNELS.abs())),
@@ -314,6 +338,9 @@ CASES = {
     "embedding_padding": (lambda w, n: F.embedding(n, w, padding_idx=1), (X, LABELS % 3)),
     "index_select": (lambda w, n: w.index_select(0, n), (X, LABELS % 3)),
     "index": (lambda w, n: w[n], (X, torch.tensor([[0, -1], [2, -3]]))),
+    "index_pairs": (lambda x, m, n: x[:, m, n], (CUBE, LABELS[:, None] % 3, -1 - LABELS)),
+    "index_apart": (lambda x, m, n: x[m, :, n], (CUBE, -(LABELS % 2), LABELS[:, None].int())),
+    "index_all": (lambda x, n: x[n, n - 1, n], (CUBE, LABELS % 2)),
     "cross_entropy": (F.cross_entropy, (X, LABELS)),
     "cross_entropy_sum": (lambda x, n: F.cross_entropy(x, n, reduction="sum"), (X, LABELS)),
     "cross_entropy_none": (lambda x, n: F.cross_entropy(x, n, reduction="none"), (X, IGNORED)),

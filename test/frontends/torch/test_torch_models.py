@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from imported_runs import function_named, op_counts, run_imported
 from torch import Tensor, nn
-from torch_import import check_model, function_named, given_arrays, op_counts, run_imported
+from torch_import import check_model, given_arrays
 
 from pock.frontends.torch import import_torch
+from pock.frontends.torch.oracle import MatchedDropout
 from pock.zoo import bert, mobilenet, resnet
 from pock.zoo.mlp import mlp
 from pock_ir.location import location_of, unlocated
@@ -185,6 +187,56 @@ def test_torch_transformer_with_dropout() -> None:
     check_model(layer, (BATCH[:, 0, :5, :8],), torch.zeros(4, 5, 8), "mse")
 
 
+class LeftOver(nn.Module):
+    """Makes a constant that no program can hold and that nothing reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ignored = torch.tensor([], dtype=torch.complex64).clone()
+        return self.fc(x) if ignored.dim() == 1 else x
+
+
+def test_constants_that_nothing_reads() -> None:
+    assert check_model(LeftOver(), (BATCH[:, 0, 0, :8],), LABELS).weights.keys() == {
+        "fc.weight",
+        "fc.bias",
+    }
+
+
+class Stochastic(nn.Module):
+    """Stochastic depth as it is written: samples masked by Bernoulli, or by uniform numbers."""
+
+    def __init__(self, by_hand: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
+        self.by_hand = by_hand
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            y = layer(F.dropout(x, 0.25, self.training))
+            x = x + (y * self.mask(y) / 0.6 if self.training else y)
+        return x
+
+    def mask(self, y: Tensor) -> Tensor:
+        if self.by_hand:
+            return torch.floor(0.6 + torch.rand((len(y), 1), dtype=y.dtype))
+        return y.new_empty((len(y), 1)).bernoulli_(0.6)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_stochastic_depth(by_hand: bool) -> None:
+    x, target = BATCH[:, 0, :3].reshape(12, 16)[:, :8], torch.zeros(12, 8)
+    model = Stochastic(by_hand)
+    check_model(model, (x,), target, "mse")
+    with MatchedDropout(0, 0):
+        F.dropout(x, 0.25)
+        kept = model.mask(x)
+    assert 0 < kept.sum() < len(kept)
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -223,6 +275,27 @@ def test_nested_inputs_constants_and_unused_tensors() -> None:
     assert not any(name.startswith("unused") for name in imported.weights)
     names = [name_of(entry) for entry in argument_attributes(function_named(imported, "infer"))]
     assert "pair_1" not in names
+
+
+class Remembers(nn.Module):
+    """Writes a buffer in training that it reads in inference only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 3)
+        self.register_buffer("last", torch.ones(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.last.copy_(x.mean(0))
+            return self.fc(x)
+        return self.fc(x - self.last)
+
+
+def test_buffer_that_training_only_writes() -> None:
+    imported = check_model(Remembers(), (BATCH[:, 0, 0, :5],), LABELS)
+    entries = argument_attributes(function_named(imported, "train"))
+    assert ("buffer", "last") in [(kind_of(entry), name_of(entry)) for entry in entries]
 
 
 def test_keyword_inputs_and_loss_module() -> None:

@@ -6,9 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from imported_runs import assert_close, run_imported
 from operator_cases import CASES, UNARY, X
 from torch import Tensor, nn
-from torch_import import assert_close, given_arrays, run_imported
+from torch_import import given_arrays
 
 from pock.frontends.torch import Imported, import_torch
 from pock_ir.dialects import make_context

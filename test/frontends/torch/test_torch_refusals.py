@@ -92,11 +92,17 @@ OPERATORS = {
         "aten.linalg_vector_norm.default: norms of order 3 are not supported (operands: 3x4xf32)\n"
         "  help: use 1 or 2",
     ),
+    "random": (
+        lambda x: x * torch.rand(4),
+        "aten.rand.default: random numbers are supported as floor(keep + rand) only"
+        " (operands: none)\n"
+        "  help: use dropout, or Tensor.bernoulli_(p)",
+    ),
     "indexing": (
-        lambda x: x[torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3])][:, None] + x,
-        "aten.index.Tensor: indexing is supported by one tensor of integers only"
-        " (operands: 3x4xf32, 3xi64, 3xi64)\n"
-        "  help: select slices along one dim after the other, or use gather",
+        lambda x: x[x > 0].sum() + x,
+        "aten.index.Tensor: indexing is supported by tensors of integers only"
+        " (operands: 3x4xf32, 3x4xi1)\n"
+        "  help: choose elements of a tensor of one size with where",
     ),
     "complex": (
         lambda x: torch.view_as_real(torch.complex(x, x))[..., 0],
@@ -129,21 +135,15 @@ PICTURES = {
         "aten.convolution.default: transposed convolution is not supported"
         " (operands: 2x4x6x6xf32, 4x4x3x3xf32, 4xf32)",
     ),
-    "adaptive": (
-        nn.AdaptiveAvgPool2d(4),
-        "aten.adaptive_avg_pool2d.default: pooling from 6x6 to 4x4 has uneven windows"
-        " (operands: 2x4x6x6xf32)\n"
-        "  help: choose an output size that divides the input size",
-    ),
     "divisor": (
         nn.AvgPool2d(2, divisor_override=3),
         "aten.avg_pool2d.default: divisor_override is not supported (operands: 2x4x6x6xf32)",
     ),
     "ceil": (
-        nn.AvgPool2d(4, ceil_mode=True),
-        "aten.avg_pool2d.default: ceil_mode that adds a partial window is not supported"
-        " (operands: 2x4x6x6xf32)\n"
-        "  help: pad the input",
+        nn.AvgPool2d(4, 3, padding=1, ceil_mode=True),
+        "aten.avg_pool2d.default: ceil_mode that adds a partial window to padding that counts is"
+        " not supported (operands: 2x4x6x6xf32)\n"
+        "  help: use count_include_pad=False, or pad the input",
     ),
 }
 

@@ -1,13 +1,8 @@
-"""Gathers and dynamic slices: rows of a table chosen by index.
-
-An element of the result lies at (start + offset) of the operand along each axis. The axes that are
-taken whole stay together as the row; the others make one row number, in row-major order.
-"""
+"""Gathers and dynamic slices: boxes of a tensor at computed places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import nan, prod
 
 import numpy as np
@@ -21,111 +16,18 @@ from pock.frontends.common.steps import (
     reshape,
     slice_axis,
     slice_box,
-    splat,
     splat_like,
     transpose,
 )
+from pock.frontends.jax.ops.boxes import INDEX, Pick, both, clamped, in_range, picked
 from pock.frontends.jax.table import Call, handles
-from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import (
     AddOp,
-    CompareOp,
-    LogicalAndOp,
-    MaximumOp,
-    MinimumOp,
     MulOp,
     SelectOp,
 )
 from pock_ir.dialects.gather import GatherOp, TakeAlongAxisOp
-from pock_ir.types import dtype_of, shape_of, tensor
-
-INDEX = "i32"
-
-
-@dataclass(frozen=True)
-class Pick:
-    """Boxes of an operand at computed places.
-
-    sizes: of the box. starts: axis -> first index, of shape `batch`. batch: shape of all starts.
-    """
-
-    x: SSAValue
-    sizes: tuple[int, ...]
-    starts: dict[int, SSAValue]
-    batch: tuple[int, ...]
-
-    @property
-    def indexed(self) -> list[int]:
-        """The axes along which the box is not the whole operand."""
-        shape = shape_of(self.x)
-        return [a for a, n in enumerate(self.sizes) if n != shape[a]]
-
-
-def clamped(emit: Emitter, start: SSAValue, last: int) -> SSAValue:
-    """start moved into 0..last."""
-    low = emit(MaximumOp, start, splat_like(emit, 0, start))
-    return emit(MinimumOp, low, splat_like(emit, last, low))
-
-
-def picked(emit: Emitter, pick: Pick, fill: float | None = None) -> SSAValue:
-    """The boxes as [*batch, *sizes]; starts are in range.
-
-    fill: starts may be out of range, and what is read there is this. Only for one indexed axis
-    along which the box has one element.
-    """
-    shape, axes = shape_of(pick.x), pick.indexed
-    if not axes:
-        return broadcast(emit, pick.x, (*pick.batch, *shape))
-    # A box of one element along an axis needs no index within the box.
-    wide = [axis for axis in axes if pick.sizes[axis] != 1]
-    ids_shape = (*pick.batch, *(pick.sizes[axis] for axis in wide))
-    ids = _index(emit, pick, axes[0], wide, ids_shape)
-    for axis in axes[1:]:
-        row = emit(MulOp, ids, splat_like(emit, shape[axis], ids))
-        ids = emit(AddOp, row, _index(emit, pick, axis, wide, ids_shape))
-    whole = [axis for axis in range(len(shape)) if axis not in axes]
-    place = axes[0] if len(axes) == 1 else 0
-    table = pick.x
-    if len(axes) > 1:
-        table = transpose(emit, table, [*axes, *whole])
-        sizes = [shape[axis] for axis in whole]
-        table = reshape(emit, table, (prod(shape[axis] for axis in axes), *sizes))
-    mode, value = ("clip", 0.0) if fill is None else ("fill", float(fill))
-    rows = emit(GatherOp, table, ids, axis=place, out_of_range=mode, fill=value)
-    return _boxes_last(emit, rows, pick, place, [*axes, *whole])
-
-
-def _boxes_last(
-    emit: Emitter, rows: SSAValue, pick: Pick, place: int, order: Sequence[int]
-) -> SSAValue:
-    """What was gathered, whose ids begin at dim `place`, as [*batch, *sizes].
-
-    order: the operand's axes, those that were indexed first.
-    """
-    lead, sizes = len(pick.batch), pick.sizes
-    indexed = order[: len(pick.indexed)]
-    shape = shape_of(rows)
-    inside = [sizes[axis] for axis in indexed]
-    behind = shape[place + lead + sum(size != 1 for size in inside) :]
-    rows = reshape(emit, rows, (*shape[:place], *pick.batch, *inside, *behind))
-    # Dims are now: `place` whole axes, the batch, the indexed axes, the other whole axes.
-    whole = order[len(indexed) :]
-    axes = [*whole[:place], *[None] * lead, *indexed, *whole[place:]]
-    batch = list(range(place, place + lead))
-    return transpose(emit, rows, [*batch, *(axes.index(axis) for axis in range(len(sizes)))])
-
-
-def _index(
-    emit: Emitter, pick: Pick, axis: int, wide: Sequence[int], shape: Sequence[int]
-) -> SSAValue:
-    """Where along `axis` each element lies, of `shape`: [*batch, *the box's axes `wide`]."""
-    lead = len(pick.batch)
-    start = pick.starts.get(axis)
-    first = None if start is None else broadcast(emit, start, shape, list(range(lead)))
-    if axis not in wide:
-        return splat(emit, 0, tensor(shape, INDEX)) if first is None else first
-    within = iota(emit, shape, lead + list(wide).index(axis), INDEX)
-    return within if first is None else emit(AddOp, first, within)
+from pock_ir.types import dtype_of, shape_of
 
 
 @handles("gather")
@@ -166,7 +68,7 @@ def gather(call: Call) -> SSAValue:
     if fill is not None and raw:
         inside: SSAValue | None = None
         for axis, start in raw.items():
-            inside = _both(emit, inside, _in_range(emit, start, lasts[axis]))
+            inside = both(emit, inside, in_range(emit, start, lasts[axis]))
         assert inside is not None
         seen = broadcast(emit, inside, shape_of(y), list(range(len(batch))))
         y = emit(SelectOp, seen, y, splat_like(emit, fill, y))
@@ -201,16 +103,6 @@ def _along_axis(call: Call, x: SSAValue) -> SSAValue | None:
     fill = _fill(call, x)
     mode, value = ("clip", 0.0) if fill is None else ("fill", fill)
     return call.emit(TakeAlongAxisOp, x, ids, axis=axis, out_of_range=mode, fill=value)
-
-
-def _both(emit: Emitter, a: SSAValue | None, b: SSAValue) -> SSAValue:
-    return b if a is None else emit(LogicalAndOp, a, b)
-
-
-def _in_range(emit: Emitter, start: SSAValue, last: int) -> SSAValue:
-    low = emit(CompareOp, start, splat_like(emit, 0, start), predicate="ge")
-    high = emit(CompareOp, start, splat_like(emit, last, start), predicate="le")
-    return emit(LogicalAndOp, low, high)
 
 
 def _arranged(call: Call, y: SSAValue, lead: int) -> SSAValue:
@@ -292,7 +184,7 @@ def dynamic_update_slice(call: Call) -> SSAValue:
             start = clamped(emit, scalars[axis], shape[axis] - box[axis])
             back = emit(MulOp, start, splat_like(emit, -1, start))
             index = emit(AddOp, index, broadcast(emit, back, shape))
-            inside = _both(emit, inside, _in_range(emit, index, last))
+            inside = both(emit, inside, in_range(emit, index, last))
             index = clamped(emit, index, last)
         if ids is not None:
             ids = emit(MulOp, ids, splat_like(emit, box[axis], ids))

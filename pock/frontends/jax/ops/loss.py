@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import nan, prod
 
 from xdsl.ir import SSAValue
 
@@ -15,7 +15,7 @@ from pock.frontends.common.steps import (
 )
 from pock.frontends.jax.ops.softmax import axis_of
 from pock.frontends.jax.table import Call, Decline, takes_whole
-from pock_ir.dialects.elementwise import CompareOp, NegOp, SelectOp
+from pock_ir.dialects.elementwise import AddOp, CompareOp, LogicalAndOp, NegOp, SelectOp
 from pock_ir.dialects.loss import CrossEntropyOp
 from pock_ir.dialects.reduce import SumOp
 from pock_ir.dialects.softmax import LogSoftmaxOp
@@ -48,7 +48,8 @@ def cross_entropy(call: Call) -> SSAValue:
 def cross_entropy_rows(call: Call) -> SSAValue:
     """One cost for each label: minus the log-softmax at the label, found by comparison.
 
-    A label out of range costs NaN, and a negative one counts from the end, as in JAX.
+    A label out of range costs NaN, and a negative one counts from the end, as in optax. Where the
+    cost is NaN, the gradient is 0; no such step is taken.
     """
     if len(call) != 2 or call.params.get("where") is not None:
         raise Decline
@@ -57,7 +58,16 @@ def cross_entropy_rows(call: Call) -> SSAValue:
     shape = shape_of(logits)
     logs = emit(LogSoftmaxOp, logits, axis=axis)
     others = [i for i in range(len(shape)) if i != axis]
-    wanted = broadcast(emit, labels, shape, others)
-    hit = emit(CompareOp, iota(emit, shape, axis, "i32"), wanted, predicate="eq")
+    first, classes = splat_like(emit, 0, labels), splat_like(emit, shape[axis], labels)
+    is_negative = emit(CompareOp, labels, first, predicate="lt")
+    wanted = emit(SelectOp, is_negative, emit(AddOp, labels, classes), labels)
+    columns = broadcast(emit, wanted, shape, others)
+    hit = emit(CompareOp, iota(emit, shape, axis, "i32"), columns, predicate="eq")
     chosen = emit(SelectOp, hit, logs, splat_like(emit, 0, logs))
-    return emit(NegOp, emit(SumOp, chosen, axes=[axis]))
+    costs = emit(NegOp, emit(SumOp, chosen, axes=[axis]))
+    is_class = emit(
+        LogicalAndOp,
+        emit(CompareOp, wanted, first, predicate="ge"),
+        emit(CompareOp, wanted, classes, predicate="lt"),
+    )
+    return emit(SelectOp, is_class, costs, splat_like(emit, nan, costs))

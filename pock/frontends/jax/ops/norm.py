@@ -14,7 +14,8 @@ from pock.frontends.common.steps import (
 )
 from pock.frontends.jax.table import Call, Decline, takes_whole
 from pock_ir.build import Emitter
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp, MomentsOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, MomentsOp
 from pock_ir.dialects.shape import ConstantOp
 from pock_ir.types import dtype_of, shape_of, tensor
 

@@ -1,4 +1,4 @@
-"""Reductions, and what is made of them: argmax, cumulative sums."""
+"""Reductions, and what is made of them: argmax, cumulative sums and products."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.common.steps import (
-    cast,
-)
+from pock.frontends.common.steps import cast, pad, slice_axis
 from pock.frontends.jax.table import Call, handles
+from pock_ir.dialects.elementwise import MulOp
 from pock_ir.dialects.reduce import ArgMaxOp, ArgMinOp, MaxOp, MinOp, ProdOp, SumOp
 from pock_ir.dialects.scan import CumSumOp
 from pock_ir.op import PockOp
-from pock_ir.types import dtype_of
+from pock_ir.types import dtype_of, shape_of
 
 PLAIN: Mapping[str, type[PockOp]] = {
     "reduce_max": MaxOp,
@@ -58,3 +57,21 @@ def cumsum(call: Call) -> SSAValue:
     """The sums of all elements up to each."""
     axis, reverse = call.params["axis"], call.params["reverse"]
     return call.emit(CumSumOp, call.x(), axis=axis, reverse=reverse, exclusive=False)
+
+
+@handles("cumprod")
+def cumprod(call: Call) -> SSAValue:
+    """The products of all elements up to each, by doubling: 1, 2, 4 ... factors at a time."""
+    emit, axis, reverse = call.emit, call.params["axis"], call.params["reverse"]
+    x = call.x()
+    size, reach = shape_of(x)[axis], 1
+    none = [0] * len(shape_of(x))
+    while reach < size:
+        ones = [*none]
+        ones[axis] = reach
+        begin, end = (reach, size) if reverse else (0, size - reach)
+        part = slice_axis(emit, x, axis, begin, end)
+        low, high = (none, ones) if reverse else (ones, none)
+        x = emit(MulOp, x, pad(emit, part, low, high, 1))
+        reach *= 2
+    return x

@@ -79,8 +79,8 @@ def pad_(call: Call) -> SSAValue:
 
 @handles("concatenate")
 def concatenate(call: Call) -> SSAValue:
-    """The operands one after the other."""
-    xs = [call.x(index) for index in range(len(call))]
+    """The operands one after the other; those without elements add nothing."""
+    xs = [call.x(index) for index, aval in enumerate(call.avals) if 0 not in aval.shape]
     return xs[0] if len(xs) == 1 else call.emit(ConcatOp, *xs, axis=call.params["dimension"])
 
 

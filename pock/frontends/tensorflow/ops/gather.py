@@ -20,7 +20,7 @@ def embedding_lookup(emit: Emitter, table: SSAValue, ids: SSAValue, axis: int) -
     """
     if axis == 0 and len(shape_of(table)) == 2 and dtype_of(table).is_float:
         return emit(EmbeddingOp, table, ids, padding_index=-1)
-    return emit(GatherOp, table, ids, axis=axis, out_of_range="clip", fill=0.0)
+    return emit(GatherOp, table, ids, axis=axis, out_of_range="check", fill=0.0)
 
 
 @handles("GatherV2", "Gather")
@@ -37,4 +37,4 @@ def gather(call: Call) -> SSAValue:
         axis == rank - 1 and lead and len(shape_of(ids)) == rank,
         "a gather with batch dims takes elements along the last axis only",
     )
-    return call.emit(TakeAlongAxisOp, x, ids, axis=axis, out_of_range="clip", fill=0.0)
+    return call.emit(TakeAlongAxisOp, x, ids, axis=axis, out_of_range="check", fill=0.0)

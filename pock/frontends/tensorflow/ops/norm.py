@@ -26,7 +26,8 @@ from pock_ir.dialects.elementwise import (
     StopGradientOp,
     SubOp,
 )
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp
 from pock_ir.dialects.reduce import MeanOp
 from pock_ir.dialects.shape import BroadcastOp
 from pock_ir.op import ints

@@ -8,7 +8,7 @@ from xdsl.ir import SSAValue
 
 from pock.frontends.common.steps import cast, reshape, transpose
 from pock.frontends.tensorflow.table import Call, handles
-from pock_ir.dialects.axis_map import ResizeOp
+from pock_ir.dialects.resize import ResizeOp
 from pock_ir.types import shape_of
 
 METHODS: Mapping[str, str] = {"ResizeBilinear": "linear", "ResizeNearestNeighbor": "nearest"}

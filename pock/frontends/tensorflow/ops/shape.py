@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 from xdsl.ir import SSAValue
 
+from pock.frontends.common.known import Known
 from pock.frontends.common.steps import (
     broadcast,
     cast,
@@ -17,10 +18,11 @@ from pock.frontends.common.steps import (
     splat_like,
     transpose,
 )
-from pock.frontends.tensorflow.known import Known, given
+from pock.frontends.tensorflow.known import given
 from pock.frontends.tensorflow.source import custom_gradient_home, is_inside_function
 from pock.frontends.tensorflow.table import Call, Result, handles
-from pock_ir.dialects.axis_map import BorderPadOp, ReverseOp
+from pock_ir.dialects.axis_map import ReverseOp
+from pock_ir.dialects.border_pad import BorderPadOp
 from pock_ir.dialects.elementwise import AddOp, CompareOp, MulOp, SelectOp, StopGradientOp
 from pock_ir.dialects.shape import BroadcastOp, ConcatOp
 from pock_ir.types import dtype_of, shape_of

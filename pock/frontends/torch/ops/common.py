@@ -6,16 +6,8 @@ from collections.abc import Sequence
 
 from xdsl.ir import SSAValue
 
-from pock.frontends.common.steps import transpose
 from pock_ir.build import Emitter
 from pock_ir.dialects.shape import BroadcastOp
-from pock_ir.types import shape_of
-
-
-def swap_last(emit: Emitter, x: SSAValue) -> SSAValue:
-    """x with its last two dims exchanged."""
-    rank = len(shape_of(x))
-    return transpose(emit, x, [*range(rank - 2), rank - 1, rank - 2])
 
 
 def along(emit: Emitter, x: SSAValue, shape: Sequence[int], axis: int) -> SSAValue:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from xdsl.ir import SSAValue
 
 from pock.frontends.common.steps import (
+    broadcast,
+    cast,
+    common_shape,
     reshape,
     slice_axis,
     splat_like,
+    transpose,
 )
 from pock.frontends.torch.ops.common import (
     normal_axis,
 )
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
-from pock_ir.dialects.elementwise import AddOp, CastOp, CompareOp, SelectOp
+from pock_ir.dialects.elementwise import AddOp, CastOp, CompareOp, MulOp, SelectOp
 from pock_ir.dialects.embedding import EmbeddingOp
 from pock_ir.dialects.gather import GatherOp, TakeAlongAxisOp
 from pock_ir.dialects.shape import BroadcastOp, IotaOp
@@ -46,7 +53,7 @@ def _slices(emit: Emitter, x: SSAValue, ids: SSAValue, axis: int) -> SSAValue:
     """x at ids along one axis: rows of a matrix are those of a table."""
     if len(shape_of(x)) == 2 and axis == 0:
         return emit(EmbeddingOp, x, ids, padding_index=-1)
-    return emit(GatherOp, x, ids, axis=axis, out_of_range="clip", fill=0.0)
+    return emit(GatherOp, x, ids, axis=axis, out_of_range="check", fill=0.0)
 
 
 @handles(aten.gather.default)
@@ -56,7 +63,7 @@ def gather(call: Call) -> SSAValue:
     axis = normal_axis(call["dim"], len(shape_of(x)))
     for dim, size in enumerate(shape_of(ids)):
         x = x if dim == axis else slice_axis(emit, x, dim, 0, size)
-    return emit(TakeAlongAxisOp, x, ids, axis=axis, out_of_range="clip", fill=0.0)
+    return emit(TakeAlongAxisOp, x, ids, axis=axis, out_of_range="check", fill=0.0)
 
 
 @handles(aten.one_hot.default)
@@ -71,18 +78,45 @@ def one_hot(call: Call) -> SSAValue:
 
 @handles(aten.index.Tensor)
 def index(call: Call) -> SSAValue:
-    """x[:, ids]: slices along one dim by number, negative ones from the end."""
-    x, indices = call.tensor("self"), call["indices"]
+    """x[:, ids] or x[ids, :, more]: elements by number along some dims, negative ones from the end.
+
+    Several tensors of numbers broadcast to each other and count through their dims as one. The
+    result has their shape in the place of these dims, or in front if other dims lie between.
+    """
+    emit, x, indices = call.emit, call.tensor("self"), call["indices"]
     given = [axis for axis, ids in enumerate(indices) if ids is not None]
-    fits = len(given) == 1 and dtype_of(indices[given[0]]).name in ("i32", "i64")
     call.require(
-        fits,
-        "indexing is supported by one tensor of integers only",
-        "select slices along one dim after the other, or use gather",
+        all(dtype_of(indices[axis]).name in ("i32", "i64") for axis in given),
+        "indexing is supported by tensors of integers only",
+        "choose elements of a tensor of one size with where",
     )
-    emit, axis = call.emit, given[0]
-    ids, rows = indices[axis], shape_of(x)[axis]
+    first, last = given[0], given[-1]
+    if last - first >= len(given):
+        rest = [axis for axis in range(len(shape_of(x))) if axis not in given]
+        x = transpose(emit, x, [*given, *rest])
+        first, last = 0, len(given) - 1
+    sizes = shape_of(x)[first : last + 1]
+    ids = _numbers(emit, [indices[axis] for axis in given], sizes)
+    merged = (*shape_of(x)[:first], prod(sizes), *shape_of(x)[last + 1 :])
+    return _slices(emit, reshape(emit, x, merged), ids, first)
+
+
+def _numbers(emit: Emitter, indices: Sequence[SSAValue], sizes: Sequence[int]) -> SSAValue:
+    """The numbers, in row-major order, of the elements that one index for each dim names."""
+    shape = common_shape(*map(shape_of, indices))
+    dtype = "i32" if all(dtype_of(ids).name == "i32" for ids in indices) else "i64"
+    total: SSAValue | None = None
+    for ids, size in zip(indices, sizes, strict=True):
+        ids = broadcast(emit, cast(emit, _from_front(emit, ids, size), dtype), shape)
+        if total is None:
+            total = ids
+        else:
+            total = emit(AddOp, emit(MulOp, total, splat_like(emit, size, total)), ids)
+    assert total is not None, "the schema asks for an index"
+    return total
+
+
+def _from_front(emit: Emitter, ids: SSAValue, size: int) -> SSAValue:
+    """Indices of which negative ones count from the end."""
     is_negative = emit(CompareOp, ids, splat_like(emit, 0, ids), predicate="lt")
-    from_end = emit(AddOp, ids, splat_like(emit, rows, ids))
-    ids = emit(SelectOp, is_negative, from_end, ids)
-    return _slices(emit, x, ids, axis)
+    return emit(SelectOp, is_negative, emit(AddOp, ids, splat_like(emit, size, ids)), ids)

@@ -17,7 +17,8 @@ from pock.frontends.common.steps import (
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
 from pock_ir.dialects.elementwise import AddOp, MulOp
-from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp, LayerNormOp
+from pock_ir.dialects.layer_norm import LayerNormOp
+from pock_ir.dialects.norm import BatchNormInferenceOp, BatchNormOp
 from pock_ir.dialects.rms_norm import RmsNormOp
 from pock_ir.types import Tensor, dtype_of, shape_of, tensor
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from xdsl.ir import SSAValue
 
-from pock.frontends.common.steps import (
-    reshape,
-)
+from pock.frontends.common.steps import broadcast, reshape, slice_axis
 from pock.frontends.torch.table import Call, handles
+from pock_ir.build import Emitter
 from pock_ir.dialects.pool import AvgPool2dOp, MaxPool2dOp
 from pock_ir.dialects.reduce import MeanOp
+from pock_ir.dialects.shape import ConcatOp
 from pock_ir.types import shape_of
 
 aten = torch.ops.aten
@@ -72,28 +72,40 @@ def _largest(call: Call) -> SSAValue:
 
 @handles(aten.avg_pool2d.default)
 def avg_pool2d(call: Call) -> SSAValue:
-    """The mean of each window."""
+    """The mean of each window; ceil_mode becomes more padding at the end, which counts for nothing.
+
+    Where padding counts, PyTorch counts what the layer pads and not what ceil_mode adds.
+    """
     x = _batched(call)
     kernel = _pair(call["kernel_size"])
-    strides, pads = _pair(call["stride"], kernel), _pair(call["padding"])
+    strides, low = _pair(call["stride"], kernel), _pair(call["padding"])
     call.require(call["divisor_override"] is None, "divisor_override is not supported")
+    include, high = bool(call["count_include_pad"]) and any(low), list(low)
     for axis, size in enumerate(call.shape()[-2:]):
-        padded = shape_of(x)[2 + axis] + 2 * pads[axis]
-        fits = size == (padded - kernel[axis]) // strides[axis] + 1
-        call.require(fits, "ceil_mode that adds a partial window is not supported", "pad the input")
-    return _average(call, x, kernel, strides, pads, bool(call["count_include_pad"]))
+        reached = (size - 1) * strides[axis] + kernel[axis] - low[axis]
+        missing = reached - shape_of(x)[2 + axis] - low[axis]
+        if missing > 0:
+            call.require(
+                not include,
+                "ceil_mode that adds a partial window to padding that counts is not supported",
+                "use count_include_pad=False, or pad the input",
+            )
+            high[axis] += missing
+    counts = bool(call["count_include_pad"]) and high == list(low)
+    return _average(call, x, kernel, strides, (low, (high[0], high[1])), counts)
 
 
 def _average(
-    call: Call, x: SSAValue, kernel: Pair, strides: Pair, pads: Pair, include: bool
+    call: Call, x: SSAValue, kernel: Pair, strides: Pair, pads: tuple[Pair, Pair], include: bool
 ) -> SSAValue:
+    """The mean of each window; pads: before and after."""
     y = call.emit(
         AvgPool2dOp,
         x,
         kernel=kernel,
         strides=strides,
-        pad_low=pads,
-        pad_high=pads,
+        pad_low=pads[0],
+        pad_high=pads[1],
         count_include_pad=include,
         layout="nchw",
     )
@@ -102,16 +114,33 @@ def _average(
 
 @handles(aten.adaptive_avg_pool2d.default, aten._adaptive_avg_pool2d.default)
 def adaptive_avg_pool2d(call: Call) -> SSAValue:
-    """The mean over windows that divide the picture evenly; of the whole picture if 1x1."""
+    """The mean over as many windows as are asked for; of the whole picture if 1x1."""
     x = _batched(call)
     shape, output = shape_of(x)[2:], call.shape()[-2:]
     if output == (1, 1):
         return reshape(call.emit, call.emit(MeanOp, x, axes=[2, 3]), call.shape())
-    divides = all(size % out == 0 for size, out in zip(shape, output, strict=True))
-    call.require(
-        divides,
-        f"pooling from {shape[0]}x{shape[1]} to {output[0]}x{output[1]} has uneven windows",
-        "choose an output size that divides the input size",
-    )
-    kernel = (shape[0] // output[0], shape[1] // output[1])
-    return _average(call, x, kernel, kernel, (0, 0), True)
+    if all(size % out == 0 for size, out in zip(shape, output, strict=True)):
+        kernel = (shape[0] // output[0], shape[1] // output[1])
+        return _average(call, x, kernel, kernel, ((0, 0), (0, 0)), True)
+    for axis, count in ((2, output[0]), (3, output[1])):
+        x = _means(call.emit, x, axis, count)
+    return reshape(call.emit, x, call.shape())
+
+
+def _means(emit: Emitter, x: SSAValue, axis: int, count: int) -> SSAValue:
+    """The means of `count` windows along `axis`, which overlap if they do not divide it evenly.
+
+    Window i begins at floor(i * size / count) and ends at ceil((i + 1) * size / count).
+    """
+    shape = shape_of(x)
+    size = shape[axis]
+    if size == count:
+        return x
+    if size == 1:
+        return broadcast(emit, x, [*shape[:axis], count, *shape[axis + 1 :]])
+    parts: list[SSAValue] = []
+    for index in range(count):
+        begin, end = index * size // count, -(-(index + 1) * size // count)
+        mean = emit(MeanOp, slice_axis(emit, x, axis, begin, end), axes=[axis])
+        parts.append(reshape(emit, mean, [*shape[:axis], 1, *shape[axis + 1 :]]))
+    return emit(ConcatOp, *parts, axis=axis)

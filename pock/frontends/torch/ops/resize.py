@@ -12,7 +12,9 @@ from pock.frontends.torch.ops.common import (
     normal_axis,
 )
 from pock.frontends.torch.table import Call, handles
-from pock_ir.dialects.axis_map import BorderPadOp, ResizeOp, ReverseOp
+from pock_ir.dialects.axis_map import ReverseOp
+from pock_ir.dialects.border_pad import BorderPadOp
+from pock_ir.dialects.resize import ResizeOp
 from pock_ir.types import shape_of
 
 aten = torch.ops.aten

@@ -99,6 +99,44 @@ def slice_tensor(call: Call) -> SSAValue:
     return slice_axis(call.emit, x, axis, begin, end, step)
 
 
+@handles(aten.slice_scatter.default)
+def slice_scatter(call: Call) -> SSAValue:
+    """self with self[start:end:step] along one dim replaced by src."""
+    x, part = call.tensor("self"), call.tensor("src")
+    axis = normal_axis(call["dim"], len(shape_of(x)))
+    bounds = slice(call["start"], call["end"], call["step"]).indices(shape_of(x)[axis])
+    call.require(bounds[2] == 1, f"writing to each {bounds[2]}th element is not supported")
+    return _written(call, x, part, axis, bounds[0])
+
+
+@handles(aten.select_scatter.default)
+def select_scatter(call: Call) -> SSAValue:
+    """self with self[index] along one dim replaced by src."""
+    x, part = call.tensor("self"), call.tensor("src")
+    shape = shape_of(x)
+    axis = normal_axis(call["dim"], len(shape))
+    row = reshape(call.emit, part, [*shape[:axis], 1, *shape[axis + 1 :]])
+    return _written(call, x, row, axis, call["index"] % shape[axis])
+
+
+@handles(aten.copy.default)
+def copy(call: Call) -> SSAValue:
+    """src in the shape and element type of self, which it overwrites."""
+    src = cast(call.emit, call.tensor("src"), dtype_of(call.result()).name)
+    return broadcast(call.emit, src, call.shape())
+
+
+def _written(call: Call, x: SSAValue, part: SSAValue, axis: int, begin: int) -> SSAValue:
+    """x with what lies along `axis` from `begin` on replaced by `part`, as far as it reaches."""
+    emit, size, end = call.emit, shape_of(x)[axis], begin + shape_of(part)[axis]
+    parts = [cast(emit, part, dtype_of(x).name)]
+    if begin > 0:
+        parts.insert(0, slice_axis(emit, x, axis, 0, begin))
+    if end < size:
+        parts.append(slice_axis(emit, x, axis, end, size))
+    return parts[0] if len(parts) == 1 else emit(ConcatOp, *parts, axis=axis)
+
+
 @handles(aten.select.int)
 def select(call: Call) -> SSAValue:
     """x[index] along one dim, which disappears."""
@@ -152,6 +190,12 @@ def constant_pad(call: Call) -> SSAValue:
 def full(call: Call) -> SSAValue:
     """A tensor of one value."""
     return splat(call.emit, call["fill_value"], call.result())
+
+
+@handles(aten.empty.memory_format, aten.empty_like.default)
+def empty(call: Call) -> SSAValue:
+    """A tensor that nobody has written yet: what it holds is undefined, and 0 here."""
+    return splat(call.emit, 0, call.result())
 
 
 @handles(aten.scalar_tensor.default)
