@@ -1,18 +1,18 @@
 # `make demo` runs the main job, `make test` everything that must pass. Both create .venv first, as
-# does `make` alone, which does nothing else.
+# does `make` by itself, which does nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test lint types unit lit wheel readme bench profile docs fuzz clean
+.PHONY: install demo test lint types unit lit wheel alone readme bench profile docs fuzz clean
 
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/pock demo fruit -o out/fruit
 
-test: lint types unit lit wheel readme
+test: lint types unit lit wheel alone readme
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -29,6 +29,11 @@ lit: $(INSTALLED)
 
 wheel: $(INSTALLED)
 	$(BIN)/python scripts/check_wheel.py
+
+# Each importer's tests where only its framework is installed. IMPORTERS chooses some of them:
+# make alone IMPORTERS='torch jax'
+alone: $(INSTALLED)
+	$(BIN)/python scripts/check_alone.py $(IMPORTERS)
 
 readme: $(INSTALLED)
 	$(BIN)/python scripts/run_readme.py

@@ -26,8 +26,9 @@ from typing import Any
 import torch
 
 from benchmarks.keras_applications import application
+from benchmarks.verification import numbers
 from pock.compiler import Job
-from pock.verify import TOLERANCE, Verification, verify_program
+from pock.verify import verify_program
 from pock.zoo.bert import BERT_BASE, MINILM_L6, BertConfig, bert_classifier
 from pock.zoo.efficientnet_lite import efficientnet_lite0
 from pock.zoo.mobilenet import mobilenet_v2
@@ -68,12 +69,9 @@ JOBS: Mapping[str, Callable[[], Job]] = {
 
 
 def measure(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:
-    """Verify one model; errors are relative, in the Euclidean norm.
+    """Verify one model; see `benchmarks.verification.numbers`.
 
     frozen: batch norm takes stored statistics, and there is no dropout.
-    within: tensors within the tolerance of PyTorch; closer: of float64, and closer than PyTorch;
-    repeated: judged by repeated runs. Over those, ratio: the geometric mean of pock's median error
-    by PyTorch's; noise: the largest median error of PyTorch's, below which nothing can be found.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -85,32 +83,15 @@ def measure(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:
     start = time.perf_counter()
     found = verify_program(job, steps)
     seconds = time.perf_counter() - start
-    repeated = [row.repeated for row in found.rows if row.repeated is not None]
-    within = sum(row.error <= TOLERANCE for row in found.rows)
     return {
         "model": name,
         "target": target,
         "steps": steps,
         "frozen_statistics": frozen,
-        "passed": found.passed,
-        "tensors": len(found.rows),
-        "within": within,
-        "closer": sum(row.is_close for row in found.rows) - within,
-        "repeated": len(repeated),
-        "runs": max((len(sample.own) for sample in repeated), default=0),
-        "ratio": found.ratio,
-        "noise": max((sample.medians[1] for sample in repeated), default=None),
-        "lowest_chance": min((sample.chance for sample in repeated), default=None),
-        "differing": [f"{r.step} {r.kind} {r.name}" for r in found.differing()],
-        **{f"worst_{kind}": _worst(found, kind) for kind in ("loss", "gradient", "updated")},
+        **numbers(found),
         "seconds": round(seconds, 1),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
     }
-
-
-def _worst(found: Verification, kind: str) -> dict[str, Any]:
-    row = found.worst(kind)
-    return {"name": row.name, "error": row.error, "own": row.own, "framework": row.framework}
 
 
 def apart(name: str, steps: int, target: str, frozen: bool) -> dict[str, Any]:

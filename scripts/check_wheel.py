@@ -1,24 +1,21 @@
 """Build the source archive and the wheel, install the wheel alone, and use it outside the checkout.
 
 The wheel is built from the source archive, so that both are complete. It is installed with its
-core requirements into an empty virtual environment: no torch, no tests, no checkout on the path.
+core requirements into an empty virtual environment: no framework, no tests, no checkout.
 
     python scripts/check_wheel.py
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from environments import REPOSITORY, build, check_frameworks, install, make_environment, run
+
 MODULE = REPOSITORY / "test" / "filecheck" / "Inputs" / "net.mlir"
 SMOKE = REPOSITORY / "scripts" / "wheel_smoke.py"
 
@@ -39,23 +36,6 @@ TOP_LEVEL = ("pock", "pock_ir")
 """What may be installed. Nothing general: `passes` or `tools` could be anybody's."""
 
 
-def run(command: Sequence[str | Path], folder: Path) -> None:
-    """Run a command in `folder`, without this checkout's paths. Raises SystemExit if it fails."""
-    dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if name not in dropped}
-    print("+", *command, flush=True)
-    done = subprocess.run([str(word) for word in command], cwd=folder, env=environment, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"exit status {done.returncode}: {' '.join(map(str, command))}")
-
-
-def built(folder: Path) -> tuple[Path, Path]:
-    """The source archive and the wheel, in `folder`."""
-    run([sys.executable, "-m", "build", "--outdir", folder, REPOSITORY], folder)
-    (archive,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
-    return archive, wheel
-
-
 def check_contents(archive: Path, wheel: Path) -> None:
     """Raise SystemExit if a file is missing, or something general would be installed."""
     with tarfile.open(archive) as tar:
@@ -74,26 +54,27 @@ def check_contents(archive: Path, wheel: Path) -> None:
 
 def smoke_test(wheel: Path, folder: Path) -> None:
     """Install `wheel` with its core requirements, and use it from an empty folder."""
-    run([sys.executable, "-m", "venv", folder / "venv"], folder)
-    binaries, empty = folder / "venv" / "bin", folder / "empty"
-    constraints = REPOSITORY / "constraints.txt"
-    run([binaries / "python", "-m", "pip", "install", "-q", "-c", constraints, wheel], folder)
+    python, empty = make_environment(folder / "venv"), folder / "empty"
+    binaries = python.parent
+    install(python, wheel)
     empty.mkdir()
+    check_frameworks(python, ())
     shutil.copy(SMOKE, empty)
     portable = MODULE.read_text(encoding="utf-8").replace('"reference"', '"c"')
     (empty / MODULE.name).write_text(portable, encoding="utf-8")
     run([binaries / "pock", "--help"], empty)
+    run([binaries / "pock", "ops", "--targets"], empty)
     run([binaries / "pock-opt", "--help"], empty)
     planned = ["--pipeline", "training{optimizer=adam}", "-o", "planned.mlir"]
     run([binaries / "pock-opt", MODULE.name, *planned], empty)
-    run([binaries / "python", "-I", SMOKE.name, "planned.mlir"], empty)
+    run([python, "-I", SMOKE.name, "planned.mlir"], empty)
 
 
 def main() -> None:
     """Raise SystemExit with a reason if the packages are not usable."""
     with tempfile.TemporaryDirectory(prefix="pock-wheel-") as name:
         folder = Path(name)
-        archive, wheel = built(folder)
+        archive, wheel = build(folder)
         check_contents(archive, wheel)
         smoke_test(wheel, folder)
         print(f"{wheel.name} and {archive.name} are complete and work without the checkout")

@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT / "test" / folder) for folder in TESTS]
 
 NOTE = "<!-- Written by scripts/generate_docs.py: do not edit. -->\n"
 SUPPORT = "tools/support.json"
+KERAS_LEDGER = "test/frontends/keras/ledger.json"
 
 
 def kernel_support() -> dict[str, dict[str, list[str]]]:
@@ -62,11 +63,11 @@ def torch_support() -> dict[str, dict[str, Any]]:
     import torch
     from operator_cases import CASES
 
-    from pock.frontends.torch import import_torch, table
+    from pock.frontends.torch import import_torch
     from pock.frontends.torch.table import handlers
 
     made: dict[str, set[str]] = {str(target): set() for target in handlers()}
-    restore = _record(made, table._HANDLERS)
+    restore = _record(made, handlers())
 
     class Table(torch.nn.Module):
         def forward(self, tensors: Any) -> Any:
@@ -82,6 +83,31 @@ def torch_support() -> dict[str, dict[str, Any]]:
     finally:
         restore()
     return _handler_rows(made, handlers())
+
+
+def torch_others() -> int:
+    """How many core operators of ATen, derivatives aside, have no handler and no decomposition."""
+    import torch
+    from torch.export import default_decompositions
+
+    from pock.frontends.torch.table import handlers
+
+    known = handlers().keys() | default_decompositions().keys()
+    packets = [getattr(torch.ops.aten, name) for name in dir(torch.ops.aten)]
+    operators = [
+        getattr(p, name) for p in packets if hasattr(p, "overloads") for name in p.overloads()
+    ]
+    core = [operator for operator in operators if torch.Tag.core in operator.tags]
+    return sum("backward" not in str(operator) for operator in core if operator not in known)
+
+
+def keras_support() -> dict[str, dict[str, Any]]:
+    """Layer, activation, loss or optimizer of Keras -> whether it is imported, and its gradients.
+
+    Read from the ledger that scripts/keras_ledger.py writes.
+    """
+    ledger = json.loads((ROOT / KERAS_LEDGER).read_text(encoding="utf-8"))
+    return {part: {"forward": row[0], "backward": row[1]} for part, row in sorted(ledger.items())}
 
 
 def jax_support() -> dict[str, dict[str, Any]]:
@@ -127,7 +153,7 @@ def tensorflow_support() -> dict[str, dict[str, Any]]:
     from pock.frontends.tensorflow import import_tensorflow, table
 
     made: dict[str, set[str]] = {name: set() for name in table.handlers()}
-    restore = _record(made, table._HANDLERS)
+    restore = _record(made, table.handlers())
     arguments = {name: args for name, (_, args) in CASES.items()}
 
     def model(tensors: Any) -> Any:
@@ -211,7 +237,9 @@ def _operator_row(handler: Any, ops: set[str]) -> dict[str, Any]:
     gradients = {name: gradient_of(by_name[name]) for name in ops}
     refused = sorted(name for name, text in gradients.items() if text.startswith("no"))
     active = [n for n, text in gradients.items() if text == "yes" and n not in PREPARING]
-    is_zero = any(text == "zero" for text in gradients.values()) and not active
+    zero = {name for name, text in gradients.items() if text == "zero"}
+    # A constant beside ops that move elements is an operand that some case has.
+    is_zero = bool(zero - PREPARING or zero == set(ops)) and bool(zero) and not active
     backward = f"no: {refused[0]}" if refused else "zero" if is_zero else "yes"
     summary = (handler.__doc__ or "").strip().partition("\n")[0]
     is_refused = summary.startswith("Refused")
@@ -226,8 +254,14 @@ def support_text() -> str:
     """The table that `pock ops` reads."""
     table = {
         "jax": jax_support(),
+        "keras": keras_support(),
         "kernels": kernel_support(),
-        "others": {"jax": jax_others(), "tensorflow": tensorflow_others()},
+        "others": {
+            "jax": jax_others(),
+            "keras": 0,
+            "tensorflow": tensorflow_others(),
+            "torch": torch_others(),
+        },
         "tensorflow": tensorflow_support(),
         "torch": torch_support(),
     }
@@ -327,6 +361,23 @@ def jax_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
     return NOTE + opening + _operators_text(rows)
 
 
+def keras_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/support-keras.md."""
+    refused = sum(row["forward"] != "yes" for row in rows.values())
+    opening = (
+        "# Keras: layers, activations, losses and optimizers\n\nModels on Keras's JAX backend are"
+        " imported from their jaxpr, so that a layer of your own works if its functions do: see"
+        " [support-jax.md](support-jax.md), and [support-tensorflow.md](support-tensorflow.md) for"
+        " models on its TensorFlow backend. This table says what became of each public part of"
+        " Keras in the smallest model that has it, on the JAX backend, by"
+        f" `scripts/keras_ledger.py`: {len(rows) - refused} are supported, {refused} are refused."
+        " Layers that prepare data need TensorFlow in Keras itself. `zero`: there is nothing to"
+        " take a gradient of.\n\n"
+    )
+    cells = [[f"`{name}`", row["forward"], row["backward"]] for name, row in rows.items()]
+    return NOTE + opening + table_text(["part of Keras", "forward", "backward"], cells)
+
+
 def tensorflow_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
     """docs/support-tensorflow.md."""
     opening = (
@@ -342,14 +393,15 @@ def tensorflow_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
     return NOTE + opening + _operators_text(rows)
 
 
-def torch_page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def torch_page(rows: Mapping[str, Mapping[str, Any]], others: int) -> str:
     """docs/support-torch.md."""
     text = _operators_text(rows)
     opening = (
         "# PyTorch operators\n\nEvery other operator is taken apart by PyTorch's own"
         " decompositions first, and refused with its source line if these do not end in the"
-        " operators below. `zero`: the result is constant almost everywhere. The last column lists"
-        " the ops that the importer makes of the operator in all its uses.\n\n"
+        f" operators below. Of ATen's core operators, {others} are refused: nothing takes them"
+        " apart. `zero`: the result is constant almost everywhere. The last column lists the ops"
+        " that the importer makes of the operator in all its uses.\n\n"
     )
     return NOTE + opening + text
 
@@ -364,7 +416,8 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "docs/support-jax.md", jax_page(table["jax"], table["others"]["jax"])
     tensorflow = table["tensorflow"], table["others"]["tensorflow"]
     yield "docs/support-tensorflow.md", tensorflow_page(*tensorflow)
-    yield "docs/support-torch.md", torch_page(table["torch"])
+    yield "docs/support-keras.md", keras_page(table["keras"])
+    yield "docs/support-torch.md", torch_page(table["torch"], table["others"]["torch"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,11 +4,23 @@ python -I wheel_smoke.py PLANNED.mlir
 """
 
 import sys
+from contextlib import redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
-ABSENT = ("torch", "dialects", "lowering", "passes", "targets", "tools")
-"""What must not be importable: optional frameworks, and names that are nobody's own."""
+ABSENT = ("dialects", "lowering", "passes", "targets", "tools")
+"""What must not be importable: names that are nobody's own."""
+
+JOB = "import pock\njob = pock.Job(lambda x: x, (), None, 'mse', frontend={0!r})\n"
+MISSING = "the frontend '{0}' needs {0}, which is not installed\n  help: pip install 'pock[{0}]'"
+IMPORTED = "ModuleNotFoundError: No module named '{0}'"
+JOBS = (
+    ("jax", JOB, MISSING),
+    ("tensorflow", JOB, MISSING),
+    *((name, "import {0}\n", IMPORTED) for name in ("torch", "jax", "keras", "tensorflow")),
+)
+"""Jobs that need a framework: its name, the job's file, and what must be said instead."""
 
 
 def check_imports() -> None:
@@ -22,6 +34,21 @@ def check_imports() -> None:
     for name in pock.__all__:
         getattr(pock, name)
     print(f"pock {pock_ir.VERSION} imports without a framework")
+
+
+def check_refusals() -> None:
+    """Raise SystemExit unless a job that needs a framework is refused with what is missing."""
+    from pock.tools.exits import EXIT_USER_ERROR
+    from pock.tools.pock import main
+
+    for name, content, message in JOBS:
+        Path("job.py").write_text(content.format(name), encoding="utf-8")
+        with redirect_stderr(StringIO()) as errors:
+            status = main(["check", "job.py:job"])
+        said = errors.getvalue()
+        if status != EXIT_USER_ERROR or message.format(name) not in said:
+            raise SystemExit(f"a job that needs {name} ends with status {status} and: {said}")
+    print(f"{len(JOBS)} jobs that need a framework are refused")
 
 
 def check_emission(path: Path) -> None:
@@ -58,4 +85,5 @@ def check_emission(path: Path) -> None:
 
 if __name__ == "__main__":
     check_imports()
+    check_refusals()
     check_emission(Path(sys.argv[1]))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from imported_runs import assert_close, function_named, op_counts, run_imported
 from torch import Tensor, nn
-from torch_import import assert_close, function_named, given_arrays, op_counts, run_imported
+from torch_import import given_arrays
 
 from pock.frontends.torch import Imported, import_torch
 from pock.zoo import bert, resnet
