@@ -44,6 +44,7 @@ PLACES = {
         ("jax", "jaxlib"),
         (
             "pock/frontends/jax/",
+            "pock/frontends/jax/markers.py",
             "pock/jax.py",
             "pock/frontends/keras/",  # models on Keras's JAX backend are JAX functions
             "test/frontends/jax/",
@@ -54,6 +55,7 @@ PLACES = {
     "keras": (
         "pock/frontends/keras/",
         "pock/keras.py",
+        "pock/frontends/jax/markers.py",  # Keras's own functions, where a model brings them
         "pock/frontends/tensorflow/",  # models on Keras's TensorFlow backend
         "test/frontends/keras/",
         "test/frontends/tensorflow/",

@@ -27,6 +27,7 @@ class ConcatKernel(PlainKernel):
     name = "concat"
     OPS: ClassVar[tuple[type[PockOp], ...]] = (ConcatOp,)
     FLOATS: ClassVar[tuple[str, ...]] = ANY
+    REPEATED: ClassVar[bool] = True
 
     def units(self, op: PockOp, target: Target) -> int:
         return prod(shape_of(op.results[0])[: integer(cast(ConcatOp, op).axis)])
@@ -39,7 +40,8 @@ class ConcatKernel(PlainKernel):
         offset = 0
         for index, operand in enumerate(op.operands):
             piece = prod(shape_of(operand)[axis:])
-            to, source = f"r0 + i * {row} + {offset}", f"a{index} + i * {piece}"
+            to = f"r0 + i * {row} + {offset}"
+            source = f"{self.argument(op, index)} + i * {piece}"
             lines.append(f"        memcpy({to}, {source}, {piece * size});")
             offset += piece
         return "\n".join([*lines, "    }"])

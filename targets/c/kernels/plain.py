@@ -18,14 +18,18 @@ from pock_ir.targets.c.kernels.loops import (
 from pock_ir.types import dtype_of, num_bytes, num_elements
 
 
-def only_op(call: Operation) -> PockOp | None:
-    """The op of a body that holds one op, on the call's operands in order; else None."""
+def only_op(call: Operation, repeated: bool = False) -> PockOp | None:
+    """The op of a body that holds one op, on the call's operands in order; else None.
+
+    repeated: whether the op may have an operand more than once, as the call never has.
+    """
     if not isinstance(call, CallOp) or any(place >= 0 for place in updates_of(call)):
         return None
     ops = body_ops(call)
     if len(ops) != 1 or list(yielded(call)) != list(ops[0].results):
         return None
-    return ops[0] if list(ops[0].operands) == list(call.body.block.args) else None
+    operands = list(dict.fromkeys(ops[0].operands)) if repeated else list(ops[0].operands)
+    return ops[0] if operands == list(call.body.block.args) else None
 
 
 class PlainKernel(Kernel):
@@ -33,18 +37,20 @@ class PlainKernel(Kernel):
 
     FLOATS: the float types that it computes with; ops that only move data take any element.
     INSTRUCTIONS: scalar instructions per floating-point operation, for the cost.
+    REPEATED: whether it runs ops with one operand in several places; see `argument`.
     """
 
     OPS: ClassVar[tuple[type[PockOp], ...]]
     FLOATS: ClassVar[tuple[str, ...]] = ("f32",)
     INSTRUCTIONS: ClassVar[float] = 4.0
+    REPEATED: ClassVar[bool] = False
 
     def accepts(self, op: PockOp) -> bool:
         """Whether this kernel runs `op`, one of `OPS`."""
         return True
 
     def matches(self, call: Operation, target: Target) -> bool:
-        op = only_op(call)
+        op = only_op(call, self.REPEATED)
         if op is None or not isinstance(op, self.OPS):
             return False
         values = [*op.operands, *op.results]
@@ -54,10 +60,14 @@ class PlainKernel(Kernel):
 
     def op(self, call: Operation) -> PockOp:
         """The op of a call that matches. Raises ValueError for another call."""
-        op = only_op(call)
+        op = only_op(call, self.REPEATED)
         if op is None:
             raise ValueError(f"kernel {self.name} takes calls of a single op")
         return op
+
+    def argument(self, op: PockOp, place: int) -> str:
+        """The C name of the operand number `place` of `op`, which may occur before as well."""
+        return f"a{list(dict.fromkeys(op.operands)).index(op.operands[place])}"
 
     def seconds(self, call: Operation, target: Target) -> float:
         op = self.op(call)
