@@ -103,3 +103,20 @@ def test_gradients_at_kinks_and_bounds(name: str) -> None:
     # PyTorch multiplies by 1/6 in f32 here, even for f64.
     tolerance = 1e-7 if name == "hardsigmoid" else 1e-12
     assert_close(found[name], references[name].numpy(), tolerance)
+
+
+class Pairs(nn.Module):
+    """x[:, i, j]"""
+
+    def forward(self, x: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return x[:, i, j]
+
+
+def test_each_of_several_indices_stays_in_its_own_range() -> None:
+    """Where PyTorch raises, the nearest element is taken, not one of another row."""
+    x, inside = torch.arange(24.0).reshape(2, 3, 4), torch.tensor([0, 1, 2])
+    imported = import_torch(Pairs(), (x, inside, inside), torch.zeros(2, 3), "mse")
+    outside = torch.tensor([0, 1, 9])
+    given = given_arrays(imported, [x, inside, outside], torch.zeros(2, 3))
+    values = run_imported(imported, "infer", given)["output", "output"]
+    np.testing.assert_array_equal(values, x[:, [0, 1, 2], [0, 1, 3]].numpy())

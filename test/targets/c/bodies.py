@@ -37,6 +37,7 @@ from pock_ir.dialects.optimizer import SgdOp
 from pock_ir.dialects.reduce import MaxOp, MeanOp, SumOp
 from pock_ir.dialects.shape import (
     BroadcastOp,
+    ConcatOp,
     ConstantOp,
     IotaOp,
     ReshapeOp,
@@ -238,3 +239,8 @@ def sum_of_rows_in_f64(emit, x):
 @body("rows", f32(7, 35), f32(7, 35), f32(35))
 def sums_of_columns_in_f64(emit, dy, x, mean):
     return emit.op(BatchNormGradSumsOp, dy, x, mean, axis=1).results
+
+
+@body("concat", f32(3, 5), f32(3, 2))
+def one_operand_in_two_places(emit, x, y):
+    return emit(ConcatOp, x, y, x, y, y, axis=1)

@@ -17,12 +17,18 @@ from pock.frontends.common.steps import (
     splat_like,
     transpose,
 )
-from pock.frontends.torch.ops.common import (
-    normal_axis,
-)
+from pock.frontends.torch.ops.common import normal_axis
 from pock.frontends.torch.table import Call, handles
 from pock_ir.build import Emitter
-from pock_ir.dialects.elementwise import AddOp, CastOp, CompareOp, MulOp, SelectOp
+from pock_ir.dialects.elementwise import (
+    AddOp,
+    CastOp,
+    CompareOp,
+    MaximumOp,
+    MinimumOp,
+    MulOp,
+    SelectOp,
+)
 from pock_ir.dialects.embedding import EmbeddingOp
 from pock_ir.dialects.gather import GatherOp, TakeAlongAxisOp
 from pock_ir.dialects.shape import BroadcastOp, IotaOp
@@ -102,12 +108,19 @@ def index(call: Call) -> SSAValue:
 
 
 def _numbers(emit: Emitter, indices: Sequence[SSAValue], sizes: Sequence[int]) -> SSAValue:
-    """The numbers, in row-major order, of the elements that one index for each dim names."""
+    """The numbers, in row-major order, of the elements that one index for each dim names.
+
+    Each of several indices is moved into its own range, or it would name an element elsewhere.
+    """
     shape = common_shape(*map(shape_of, indices))
     dtype = "i32" if all(dtype_of(ids).name == "i32" for ids in indices) else "i64"
     total: SSAValue | None = None
     for ids, size in zip(indices, sizes, strict=True):
-        ids = broadcast(emit, cast(emit, _from_front(emit, ids, size), dtype), shape)
+        ids = _from_front(emit, ids, size)
+        if len(indices) > 1:
+            ids = emit(MaximumOp, ids, splat_like(emit, 0, ids))
+            ids = emit(MinimumOp, ids, splat_like(emit, size - 1, ids))
+        ids = broadcast(emit, cast(emit, ids, dtype), shape)
         if total is None:
             total = ids
         else:
