@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +104,6 @@ def lambda_free_loss(target: Any, output: Any) -> Any:
     return keras.ops.mean(target - output)
 
 
-ON_TENSORFLOW = (
-    "Keras runs on 'jax' here\n  help: set KERAS_BACKEND=tensorflow"
-    if find_spec("tensorflow")
-    else "needs tensorflow, which is not installed"
-)
-
 REFUSED: dict[str, tuple[Callable[[], Any], Sequence[str]]] = {
     "not compiled with a loss\n  help: give --loss": (lambda: digits(None), ()),
     "dimension 1 of its shape (None, None, 4) is not known\n  help: give data (--data": (
@@ -127,7 +120,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], Sequence[str]]] = {
         digits,
         ("--frontend", "torch"),
     ),
-    ON_TENSORFLOW: (digits, ("--frontend", "tensorflow")),
+    "Keras runs on 'jax' here\n  help: set KERAS_BACKEND=tensorflow": (
+        digits,
+        ("--frontend", "tensorflow"),
+    ),
     "'nix' is not one of 'torch', 'jax', 'keras', 'tensorflow'": (digits, ("--frontend", "nix")),
 }
 
