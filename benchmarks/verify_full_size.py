@@ -64,8 +64,7 @@ JOBS: Mapping[str, Callable[[], Job]] = {
     "bert-base": lambda: sentences(BERT_BASE, 2, AdamW(lr=1e-4)),
     "keras-mobilenet-v2": lambda: application("MobileNetV2", 8, alpha=0.35),
     "keras-resnet-50": lambda: application("ResNet50", 8),
-    # It divides its pictures by 255.
-    "keras-efficientnet-b0": lambda: application("EfficientNetB0", 8, scale=64.0),
+    "keras-efficientnet-b0": lambda: application("EfficientNetB0", 8),
 }
 
 
